@@ -1,0 +1,77 @@
+/* The GPU library: libvirglrenderer on EGL contexts that we make ourselves. All calls from one thread (the ring thread); fences come back through an fd. This header hides
+ * virglrenderer's versions (0.10.4–1.3) from the device. Without GL support in the build, or with no working EGL, bn_gl_create() fails and the device is 2D only. */
+#ifndef BN_RENDERER_GL_H
+#define BN_RENDERER_GL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "protocol/link.h"
+
+struct bn_gl;
+
+struct bn_gl_listener {
+	/* A fence is done. Called from bn_gl_dispatch() and bn_gl_poll() only. */
+	void (*fence)(void *data, uint32_t ctx_id, uint32_t ring_idx, uint64_t fence_id);
+};
+
+/* gpu: SURFACELESS, or RENDER_NODE with node_fd (taken over, whatever the result). 0, -ENODEV (no EGL display or context; logged), -ENOTSUP (built without). */
+int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd, const struct bn_gl_listener *listener,
+	void *data);
+void bn_gl_destroy(struct bn_gl *gl);
+const char *bn_gl_renderer_name(const struct bn_gl *gl);
+const char *bn_gl_version(const struct bn_gl *gl);
+/* Fills up to BN_LINK_CAPSETS entries; returns their number. */
+unsigned bn_gl_capsets(struct bn_gl *gl, struct bn_link_capset *out);
+/* Writes the capset (size from bn_gl_capsets). */
+int bn_gl_capset(struct bn_gl *gl, uint32_t id, uint32_t version, void *out);
+bool bn_gl_has_context_init(const struct bn_gl *gl);
+
+/* Readable when bn_gl_dispatch() has something to do (finished fences). -1: call bn_gl_poll() after each batch of commands instead. */
+int bn_gl_fd(const struct bn_gl *gl);
+void bn_gl_dispatch(struct bn_gl *gl);
+
+/* Contexts, resources: ids are the guest's and checked by the caller. All return 0 or -errno. */
+int bn_gl_ctx_create(struct bn_gl *gl, uint32_t ctx_id, uint32_t capset_id, const char *name);
+void bn_gl_ctx_destroy(struct bn_gl *gl, uint32_t ctx_id);
+void bn_gl_ctx_attach(struct bn_gl *gl, uint32_t ctx_id, uint32_t res_id);
+void bn_gl_ctx_detach(struct bn_gl *gl, uint32_t ctx_id, uint32_t res_id);
+struct bn_gl_resource_args {
+	uint32_t id, target, format, bind, width, height, depth, array_size, last_level, nr_samples, flags;
+};
+int bn_gl_resource_create(struct bn_gl *gl, const struct bn_gl_resource_args *args);
+void bn_gl_resource_unref(struct bn_gl *gl, uint32_t res_id);
+/* iov stays the caller's and must stay valid until detach or unref. */
+int bn_gl_attach_iov(struct bn_gl *gl, uint32_t res_id, struct iovec *iov, unsigned n);
+void bn_gl_detach_iov(struct bn_gl *gl, uint32_t res_id);
+struct bn_gl_transfer {
+	uint32_t res_id, ctx_id, level, stride, layer_stride;
+	uint32_t x, y, z, w, h, d;
+	uint64_t offset;
+};
+int bn_gl_transfer_in(struct bn_gl *gl, const struct bn_gl_transfer *t);  /* guest backing → resource */
+int bn_gl_transfer_out(struct bn_gl *gl, const struct bn_gl_transfer *t); /* resource → guest backing */
+/* buf: ndwords 32-bit words, 8-byte aligned, private memory. -EINVAL also when the context is lost: then bn_gl_ctx_lost() turns true. */
+int bn_gl_submit(struct bn_gl *gl, uint32_t ctx_id, void *buf, uint32_t ndwords);
+/* A fence after everything submitted to this context so far; comes back through listener->fence. */
+int bn_gl_fence(struct bn_gl *gl, uint32_t ctx_id, uint64_t fence_id);
+
+/* Scanout of a resource. */
+struct bn_gl_scanout {
+	uint32_t width, height; /* of the resource */
+	uint32_t fourcc;	/* of the exported or read-back pixels */
+	bool y_invert;		/* only for dma-bufs: read-backs come top down */
+	uint32_t planes, stride[4], offset[4];
+	uint64_t modifier;
+	int fd[4];
+};
+/* Exports as dma-buf; -ENOTSUP when the driver cannot (then read back). The caller owns the fds. */
+int bn_gl_export(struct bn_gl *gl, uint32_t res_id, struct bn_gl_scanout *out);
+/* Size and read-back format of a resource that may be a scanout; -EINVAL if its format cannot. */
+int bn_gl_scanout_info(struct bn_gl *gl, uint32_t res_id, struct bn_gl_scanout *out);
+/* Reads a rectangle, top down, into dst (stride in bytes, points at the picture's first pixel; the rectangle lands at its own x, y). Blocks until the GPU is done with the resource: put a fence first. */
+int bn_gl_read_back(struct bn_gl *gl, uint32_t res_id, uint32_t x, uint32_t y, uint32_t w, uint32_t h,
+	void *dst, uint32_t stride);
+
+#endif

@@ -1,0 +1,88 @@
+/* An output: one display's worth of picture, refreshed at its own pace. It shows one scene: layers (a VM's scanout each, lowest first) and one
+ * cursor per layer. Kinds of outputs are vtables (struct bn_output_impl in compositor/output_impl.h, private to the compositor).
+ *
+ * Pace: a frame that is submitted is latched at the next (virtual) vblank and reported by `presented`; a newer frame submitted before that
+ * replaces it, and then `presented` reports both (the older one as superseded). An output set to run free presents at once. An output with nothing new to
+ * show wakes nobody. One thread: the event loop's. */
+#ifndef BN_COMPOSITOR_OUTPUT_H
+#define BN_COMPOSITOR_OUTPUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "zero-copy/buffer.h"
+
+struct wl_event_loop;
+struct json_object;
+
+#define BN_OUTPUT_NAME_MAX 32
+#define BN_OUTPUT_LAYERS_MAX 16
+#define BN_CURSOR_SIZE 64 /* pixels, each way: virtio-gpu's cursor (VIRTIO 1.3 §5.7.6.10) */
+
+enum bn_output_kind { BN_OUTPUT_HEADLESS, BN_OUTPUT_WAYLAND };
+
+struct bn_output_config {
+	char name[BN_OUTPUT_NAME_MAX];
+	enum bn_output_kind kind;
+	uint32_t width, height; /* pixels, 1–8192 */
+	uint32_t refresh_mhz;	/* 1000–1000000 */
+	uint32_t width_mm, height_mm; /* 0: derived for 96 dpi */
+	bool free_running;	/* present at once, pace nobody: for benchmarks */
+	bool fullscreen;	/* wayland only */
+};
+
+/* One flushed frame. */
+struct bn_frame {
+	struct bn_buffer *buffer; /* NULL: the layer shows nothing (its scanout is off) */
+	uint32_t src_x, src_y, src_width, src_height; /* the part of the buffer that is the scanout */
+	uint32_t damage_x, damage_y, damage_width, damage_height; /* buffer pixels that changed */
+	uint64_t seq;	   /* the renderer's number of this flush, handed back by presented() */
+	uint64_t flush_ns; /* when the guest's flush was taken from the ring */
+};
+
+enum bn_presented {
+	BN_PRESENTED_SHOWN,
+	BN_PRESENTED_SUPERSEDED, /* replaced before it could be shown */
+	BN_PRESENTED_DISCARDED,	 /* the layer or the output went away */
+};
+
+struct bn_layer_listener {
+	/* Exactly once for each submitted frame. when_ns: the vblank's CLOCK_MONOTONIC time. The callback may submit again. */
+	void (*presented)(void *data, const struct bn_frame *frame, enum bn_presented how, uint64_t when_ns);
+};
+
+struct bn_output;
+struct bn_layer;
+
+/* Opens an output. Returns 0 or -errno; a Wayland output that finds no compositor gives -ENOENT (WAYLAND_DISPLAY unset) or -ECONNREFUSED and says so in
+ * the log. The loop must outlive the output. */
+int bn_output_create(struct bn_output **out, struct wl_event_loop *loop, const struct bn_output_config *config);
+/* Frames not yet presented are reported as DISCARDED. Layers must be destroyed before. NULL is allowed. */
+void bn_output_destroy(struct bn_output *output);
+
+const struct bn_output_config *bn_output_config(const struct bn_output *output);
+/* Changes the mode at run time (headless: at once; wayland: resizes the window). -EINVAL for a mode out of range. */
+int bn_output_set_mode(struct bn_output *output, uint32_t width, uint32_t height, uint32_t refresh_mhz);
+/* A window closed by the person in front of it (wayland); the service goes on without it. handler may be NULL. */
+void bn_output_set_closed_handler(struct bn_output *output, void (*handler)(void *data), void *data);
+/* Vblanks that showed something new, since creation. */
+uint64_t bn_output_frames(const struct bn_output *output);
+
+/* A new layer on top of the others; NULL when there are BN_OUTPUT_LAYERS_MAX. Listener must stay valid as long as the layer. */
+struct bn_layer *bn_layer_create(struct bn_output *output, const struct bn_layer_listener *listener, void *data);
+/* Pending frames are reported as DISCARDED; the last shown buffer is unlocked. NULL is allowed. */
+void bn_layer_destroy(struct bn_layer *layer);
+/* Where the layer's top left corner sits on the output (default 0, 0). */
+void bn_layer_set_position(struct bn_layer *layer, int32_t x, int32_t y);
+/* Locks frame->buffer until it is no longer shown or wanted. The frame is placed unscaled, cut at the output's edges. */
+void bn_layer_submit(struct bn_layer *layer, const struct bn_frame *frame);
+/* The cursor of this layer: 64×64 premultiplied ARGB8888 (DRM_FORMAT_ARGB8888) or NULL to hide it; hot spot in pixels. Pixels are copied. */
+void bn_layer_set_cursor(struct bn_layer *layer, const uint32_t *pixels, uint32_t hot_x, uint32_t hot_y);
+/* Position of the hot spot in layer pixels. Neither of the two waits for a frame. */
+void bn_layer_move_cursor(struct bn_layer *layer, int32_t x, int32_t y);
+
+/* What the output shows now, composed by the CPU into XRGB8888 (DRM_FORMAT_XRGB8888, native size of the output, stride width × 4, black where nothing is):
+ * pixels is malloc'd and the caller's to free. 0, -ENOMEM, or -ENOTSUP when a shown buffer is a dma-buf that cannot be mapped. */
+int bn_output_capture(struct bn_output *output, uint32_t **pixels, uint32_t *width, uint32_t *height);
+
+#endif

@@ -1,0 +1,60 @@
+/* A picture that a producer shows and consumers use without copying: memory (memfd) or dma-buf, with the producer/consumer life of
+ * wlroots' wlr_buffer: the producer drops it once, each consumer locks and unlocks it; when it is dropped and nobody holds a lock, it is
+ * destroyed; when the last lock goes while it is not dropped, `release` tells the producer that it may write again. One thread. */
+#ifndef BN_ZERO_COPY_BUFFER_H
+#define BN_ZERO_COPY_BUFFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum bn_buffer_kind {
+	BN_BUFFER_MEMFD,  /* one plane, sealed against shrinking, CPU-readable */
+	BN_BUFFER_DMABUF, /* 1–4 planes */
+};
+
+struct bn_buffer_attrs {
+	enum bn_buffer_kind kind;
+	uint32_t width, height; /* pixels, 1–8192 */
+	uint32_t fourcc;	/* DRM_FORMAT_* of drm_fourcc.h */
+	uint64_t modifier;	/* DRM_FORMAT_MOD_LINEAR for memfd */
+	uint32_t planes;
+	uint32_t stride[4], offset[4]; /* bytes */
+	int fd[4];		       /* memfd: fd[0] only */
+	bool y_invert;		       /* row 0 is the bottom of the picture (GL) */
+};
+
+struct bn_buffer;
+
+struct bn_buffer_listener {
+	/* The last lock is gone and the producer has not dropped the buffer. May be NULL. */
+	void (*release)(void *data, struct bn_buffer *buffer);
+	/* The buffer is about to be freed. May be NULL. */
+	void (*destroy)(void *data, struct bn_buffer *buffer);
+};
+
+/* Checks the attributes as hostile (size, format, stride × height + offset within the memfd, seal) and takes ownership of the fds whatever the
+ * result. Memfds are mapped read-only. Returns 0, -EINVAL (attributes), -EPERM (memfd without F_SEAL_SHRINK), -errno of mmap. */
+int bn_buffer_create(struct bn_buffer **out, const struct bn_buffer_attrs *attrs,
+	const struct bn_buffer_listener *listener, void *data);
+/* Producer's last word. NULL is allowed. */
+void bn_buffer_drop(struct bn_buffer *buffer);
+struct bn_buffer *bn_buffer_lock(struct bn_buffer *buffer); /* returns its argument */
+/* NULL is allowed. */
+void bn_buffer_unlock(struct bn_buffer *buffer);
+bool bn_buffer_locked(const struct bn_buffer *buffer);
+
+/* Valid as long as the buffer. */
+const struct bn_buffer_attrs *bn_buffer_attrs(const struct bn_buffer *buffer);
+/* First byte of plane 0 (offset applied), NULL for dma-bufs. */
+const void *bn_buffer_pixels(const struct bn_buffer *buffer);
+/* A consumer's own object for this buffer (a wl_buffer, a KMS framebuffer): found again by owner, destroyed through `free` with the buffer. At most 8
+ * owners; -ENOSPC past that. Get returns NULL when there is none. */
+int bn_buffer_set_private(struct bn_buffer *buffer, const void *owner, void *object, void (*free)(void *object));
+void *bn_buffer_get_private(const struct bn_buffer *buffer, const void *owner);
+/* Forgets the owner's object without calling its free. */
+void bn_buffer_clear_private(struct bn_buffer *buffer, const void *owner);
+
+/* Bytes per pixel of the formats that buffers may have (all 32-bit RGB orders and RGB565), 0 for others. */
+unsigned bn_fourcc_bytes(uint32_t fourcc);
+
+#endif
