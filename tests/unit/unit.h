@@ -1,0 +1,13 @@
+/* What every unit test program of Binnacle has in common. */
+#ifndef BN_TESTS_UNIT_H
+#define BN_TESTS_UNIT_H
+
+#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
+
+/* Runs the tests (an array that ends with CU_TEST_INFO_NULL) verbosely as one suite. Returns 0, or 1 when a test
+ * failed, CUnit could not run them, or the process has other fds open afterwards than before (each is named on
+ * stderr). Meant to be the return value of main(). */
+int bn_unit_main(const char *suite, const CU_TestInfo *tests);
+
+#endif
