@@ -142,7 +142,7 @@ struct bn_link_frame {
 
 struct bn_link_cursor_image {
 	uint32_t scanout, visible; /* visible 0: hide; pixels are ignored then */
-	uint32_t hot_x, hot_y;
+	uint32_t hot_x, hot_y; /* 0–63 when visible */
 	int32_t x, y;
 	uint32_t pixels[64 * 64]; /* ARGB8888 premultiplied */
 };
@@ -161,7 +161,9 @@ struct bn_link_fault {
 #define BN_LINK_PAYLOAD_MAX sizeof(struct bn_link_cursor_image)
 
 /* 0 when header and payload (size bytes received after the header, nfds fds) are of a known type that the given side may send,
- * with the exact size and a legal number of fds, every enum, count and string within bounds; else -EPROTO. from_renderer tells who sent it. */
+ * with the exact size and a legal number of fds, every enum, count and string within bounds; else -EPROTO. from_renderer tells who sent it.
+ * payload may be NULL when size is 0 and need not be aligned. Positions and rectangles are bounded to 8192 pixels, but whether they lie within the buffer,
+ * and whether an id is known, is the caller's to check. */
 int bn_link_check(const struct bn_link_header *header, const void *payload, size_t size, size_t nfds,
 	bool from_renderer);
 /* For logs; "?" for unknown types. */

@@ -119,7 +119,7 @@ bool bn_vu_has_reply(uint32_t request);
 /* 0 when the header is one that may come (version 1, no REPLY flag, known request, size within that request's bounds — User-Mode Linux' SET_MEM_TABLE
  * has trailing bytes — and nfds what the request may carry given its payload); -EPROTO for a broken header or wrong number of fds or size (the stream cannot be trusted: end the
  * connection), -ENOTSUP for a well-formed request that we do not know or never offered (skip its payload, answer an error where one is due). payload holds header->size bytes
- * when that is at most sizeof(union bn_vu_payload), which is checked too. */
+ * when that is at most sizeof(union bn_vu_payload), which is checked too; it may be NULL when header->size is 0. The fds of a refused request are the caller's to close. */
 int bn_vu_check(const struct bn_vu_header *header, const union bn_vu_payload *payload, size_t nfds);
 /* For logs; "?" for unknown ones. */
 const char *bn_vu_name(uint32_t request);
