@@ -32,11 +32,13 @@ struct bn_buffer_listener {
 	void (*destroy)(void *data, struct bn_buffer *buffer);
 };
 
-/* Checks the attributes as hostile (size, format, stride × height + offset within the memfd, seal) and takes ownership of the fds whatever the
- * result. Memfds are mapped read-only. Returns 0, -EINVAL (attributes), -EPERM (memfd without F_SEAL_SHRINK), -errno of mmap. */
+/* Checks the attributes as hostile and takes ownership of the fds (memfd: fd[0]; dma-buf: the first `planes`, at most 4) whatever the result.
+ * Memfd: stride and offset are multiples of 4, stride × height + offset lies within the file, no huge pages; mapped read-only. Dma-buf: every fd is one;
+ * linear planes lie within it. listener may be NULL and is copied.
+ * Returns 0, -EINVAL (attributes), -EPERM (memfd without F_SEAL_SHRINK), -ENOMEM, -errno of mmap; *out is NULL on failure. */
 int bn_buffer_create(struct bn_buffer **out, const struct bn_buffer_attrs *attrs,
 	const struct bn_buffer_listener *listener, void *data);
-/* Producer's last word. NULL is allowed. */
+/* Producer's last word, once. Destroys the buffer when nobody holds a lock. NULL is allowed. */
 void bn_buffer_drop(struct bn_buffer *buffer);
 struct bn_buffer *bn_buffer_lock(struct bn_buffer *buffer); /* returns its argument */
 /* NULL is allowed. */
@@ -48,7 +50,7 @@ const struct bn_buffer_attrs *bn_buffer_attrs(const struct bn_buffer *buffer);
 /* First byte of plane 0 (offset applied), NULL for dma-bufs. */
 const void *bn_buffer_pixels(const struct bn_buffer *buffer);
 /* A consumer's own object for this buffer (a wl_buffer, a KMS framebuffer): found again by owner, destroyed through `free` with the buffer. At most 8
- * owners; -ENOSPC past that. Get returns NULL when there is none. */
+ * owners; -ENOSPC past that. Setting again frees the owner's former object. `free` may be NULL. Get returns NULL when there is none. */
 int bn_buffer_set_private(struct bn_buffer *buffer, const void *owner, void *object, void (*free)(void *object));
 void *bn_buffer_get_private(const struct bn_buffer *buffer, const void *owner);
 /* Forgets the owner's object without calling its free. */

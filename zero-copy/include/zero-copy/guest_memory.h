@@ -21,12 +21,14 @@ struct bn_guest_region {
 
 struct bn_guest_memory; /* opaque */
 
+/* Empty; NULL when out of memory. */
 struct bn_guest_memory *bn_guest_memory_create(void);
 /* Unmaps everything. NULL is allowed. */
 void bn_guest_memory_destroy(struct bn_guest_memory *mem);
 
 /* Maps a region read-write. Takes ownership of fd whatever the result. -EINVAL for a size of 0, a size or offset that overflows, a file
- * that is too small (where it has a size), -EEXIST when it overlaps a region in guest addresses, -ENOSPC past BN_GUEST_MEMORY_SLOTS. */
+ * that is too small (where it has a size), -EEXIST when it overlaps a region in guest addresses, -ENOSPC past BN_GUEST_MEMORY_SLOTS,
+ * -errno of fstat and mmap. mmap_offset need not be page-aligned. */
 int bn_guest_memory_add(struct bn_guest_memory *mem, const struct bn_guest_region *region, int fd);
 /* Unmaps the region with that guest address, user address and size (the spec's matching rule for REM_MEM_REG); -ENOENT if none. */
 int bn_guest_memory_remove(struct bn_guest_memory *mem, const struct bn_guest_region *region);
@@ -36,7 +38,7 @@ uint64_t bn_guest_memory_generation(const struct bn_guest_memory *mem);
 /* Bytes mapped. */
 uint64_t bn_guest_memory_size(const struct bn_guest_memory *mem);
 
-/* Host pointer of [addr, addr+len) when one region holds all of it, else NULL. */
+/* Host pointer of [addr, addr+len) when one region holds all of it, else NULL. With len 0, addr itself must lie in a region. */
 void *bn_guest_memory_at(const struct bn_guest_memory *mem, uint64_t addr, uint64_t len);
 /* The same by front-end address. */
 void *bn_guest_memory_at_user(const struct bn_guest_memory *mem, uint64_t user_addr, uint64_t len);
