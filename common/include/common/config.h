@@ -14,8 +14,9 @@ struct bn_config_error {
 
 struct bn_config_errors {
 	struct bn_config_error *list; /* owned; free with bn_config_errors_finish */
-	size_t count;
+	size_t count;		      /* at most BN_CONFIG_MAX_ERRORS; the last then says that more were left out */
 };
+#define BN_CONFIG_MAX_ERRORS 100
 
 struct bn_config_key {
 	const char *name; /* "mode", or "scanout." followed by a number when prefix is set */
@@ -39,15 +40,20 @@ struct bn_config_section {
  * recorded (errors->count > 0), or -errno when the file cannot be read (also recorded). errors must be zeroed. */
 int bn_config_read(const char *path, const struct bn_config_section *sections, void *data,
 	struct bn_config_errors *errors);
+/* The same with text that is in memory already; text may hold any bytes. Returns 0 or -EINVAL. */
+int bn_config_read_text(const char *text, size_t len, const struct bn_config_section *sections, void *data,
+	struct bn_config_errors *errors);
 /* Adds an error found after reading (line 0 for the file as a whole). */
 void bn_config_error_add(struct bn_config_errors *errors, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void bn_config_errors_finish(struct bn_config_errors *errors);
 
 /* Readers for common kinds of value. */
-bool bn_config_bool(const char *value, bool *out);	      /* yes/no, true/false, on/off, 1/0 */
+bool bn_config_bool(const char *value, bool *out); /* yes/no, true/false, on/off, 1/0 in any case */
+/* Decimal digits only, min ≤ value ≤ max. */
 bool bn_config_uint(const char *value, unsigned min, unsigned max, unsigned *out);
-/* "1280x480", "1280x480@60", "1280x480@59.94" → pixels and mHz (refresh stays untouched when not given). */
+/* "1280x480", "1280x480@60", "1280x480@59.94" → pixels and mHz (refresh stays untouched when not given). Sizes 1–65535, up to
+ * 1000 Hz with at most three decimals. *width, *height and *refresh_mhz stay untouched when the result is false. */
 bool bn_config_mode(const char *value, unsigned *width, unsigned *height, unsigned *refresh_mhz);
 
 #endif
