@@ -10,8 +10,14 @@
 #define REFRESH_MHZ_MAX 1000000u
 #define TEXT_MAX 13u
 
+#define PRODUCT 1u
+#define WEEK 1u
+#define YEAR 2026u
+#define GAMMA (220u - 100u) /* 2.2 */
+
 /* What a detailed timing descriptor can hold. */
 #define DTD_PIXELS_MAX 4095u
+#define DTD_CLOCK_MIN 1000u /* below 10 MHz a descriptor counts as damaged */
 #define DTD_CLOCK_MAX 65535u
 /* What a DisplayID type I timing can hold; its clock has 24 bits, which no mode in range comes near. */
 #define TYPE1_LINES_MAX 65536u
@@ -24,9 +30,12 @@
 #define RB_V_BACK_MIN 6u
 #define RB_V_BLANK_NS 460000ull
 
+/* Lines that find_clock may add. */
+#define SEARCH 1024u
+
 struct timing {
 	uint32_t clock; /* in 10 kHz */
-	uint32_t h_active, v_active, v_blank, v_sync;
+	uint32_t h_active, h_blank, v_active, v_blank, v_sync;
 	uint32_t width_mm, height_mm;
 };
 
@@ -57,15 +66,16 @@ static uint64_t refresh_error_ppm(uint64_t clock, uint64_t total, uint64_t refre
 	return (want > is ? want - is : is - want) * 1000000 / want;
 }
 
-/* CVT rounds the clock down to 250 kHz and lets the refresh rate drift. Guests are paced by the real output, so here the rate is
- * what has to come out: lines are added to the blanking until a clock in whole 10 kHz gives it. */
+/* CVT rounds the clock down to 250 kHz and lets the refresh rate drift. Guests are paced by the real
+ * output, so here the rate is what has to come out: lines are added to the blanking until a clock in
+ * whole 10 kHz gives it. */
 static void find_clock(struct timing *t, uint32_t refresh_mhz)
 {
 	uint64_t best = UINT64_MAX;
 	uint32_t first = t->v_blank;
 
-	for (uint32_t blank = first; blank <= first + 1024 && blank <= TYPE1_LINES_MAX; blank++) {
-		uint64_t total = (uint64_t)(t->h_active + RB_H_BLANK) * (t->v_active + blank);
+	for (uint32_t blank = first; blank <= first + SEARCH && blank <= TYPE1_LINES_MAX; blank++) {
+		uint64_t total = (uint64_t)(t->h_active + t->h_blank) * (t->v_active + blank);
 		uint64_t clock = (refresh_mhz * total + 5000000) / 10000000;
 		uint64_t error = refresh_error_ppm(clock, total, refresh_mhz);
 
@@ -79,6 +89,22 @@ static void find_clock(struct timing *t, uint32_t refresh_mhz)
 	}
 }
 
+/* Small or slow modes get more blanking, lines first, until the clock reaches 10 MHz. */
+static void stretch_blanking(struct timing *t, uint32_t refresh_mhz)
+{
+	uint64_t pixels = (DTD_CLOCK_MIN * 10000000ull + refresh_mhz - 1) / refresh_mhz;
+	uint32_t lines_max = t->v_active + DTD_PIXELS_MAX - SEARCH;
+	uint32_t h_total = t->h_active + t->h_blank;
+	uint32_t lines;
+
+	if ((uint64_t)h_total * lines_max < pixels)
+		h_total = (pixels + lines_max - 1) / lines_max;
+	lines = (pixels + h_total - 1) / h_total;
+	t->h_blank = h_total - t->h_active;
+	if (t->v_active + t->v_blank < lines)
+		t->v_blank = lines - t->v_active;
+}
+
 /* False when no clock fits. */
 static bool timing_init(struct timing *t, uint32_t width, uint32_t height, uint32_t refresh_mhz)
 {
@@ -89,10 +115,12 @@ static bool timing_init(struct timing *t, uint32_t width, uint32_t height, uint3
 
 	*t = (struct timing){
 		.h_active = width,
+		.h_blank = RB_H_BLANK,
 		.v_active = height,
 		.v_sync = v_sync,
 		.v_blank = v_blank > v_blank_min ? v_blank : v_blank_min,
 	};
+	stretch_blanking(t, refresh_mhz);
 	find_clock(t, refresh_mhz);
 	return t->clock > 0;
 }
@@ -128,8 +156,8 @@ static void put_timing(uint8_t *d, const struct timing *t)
 {
 	put_le16(d, t->clock);
 	d[2] = t->h_active & 0xff;
-	d[3] = RB_H_BLANK;
-	d[4] = t->h_active >> 8 << 4 | RB_H_BLANK >> 8;
+	d[3] = t->h_blank & 0xff;
+	d[4] = t->h_active >> 8 << 4 | t->h_blank >> 8;
 	d[5] = t->v_active & 0xff;
 	d[6] = t->v_blank & 0xff;
 	d[7] = t->v_active >> 8 << 4 | t->v_blank >> 8;
@@ -188,8 +216,8 @@ static void put_checksum(uint8_t *bytes, size_t n)
 	bytes[n] = 0x100 - sum;
 }
 
-/* E-EDID A.2 §3. No established or standard timings and no range limits: from those a guest would derive modes that the output does not
- * have. `native` tells that the timing is the output's own. */
+/* E-EDID A.2 §3. No established or standard timings and no range limits: from those a guest would
+ * derive modes that the output does not have. `native` tells that the timing is the output's own. */
 static void put_base(uint8_t *out, const struct bn_edid_mode *mode, const struct timing *t, bool native)
 {
 	static const uint8_t header[8] = {0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00};
@@ -199,16 +227,16 @@ static void put_base(uint8_t *out, const struct bn_edid_mode *mode, const struct
 	memcpy(out, header, sizeof(header));
 	out[8] = ('B' - '@') << 2 | ('N' - '@') >> 3;
 	out[9] = (('N' - '@') & 7) << 5 | ('C' - '@');
-	put_le16(out + 10, 1);
+	put_le16(out + 10, PRODUCT);
 	put_le16(out + 12, mode->serial & 0xffff);
 	put_le16(out + 14, mode->serial >> 16);
-	out[16] = 1;
-	out[17] = 2026 - 1990;
+	out[16] = WEEK;
+	out[17] = YEAR - 1990;
 	out[18] = 1;
 	out[19] = 4;
 	out[20] = 0xa0; /* digital, 8 bits per colour, no particular connector */
 	put_size_cm(out, size_mm(mode->width_mm, mode->width), size_mm(mode->height_mm, mode->height));
-	out[23] = 220 - 100;	       /* gamma 2.2 */
+	out[23] = GAMMA;
 	out[24] = 0x04 | native << 1; /* sRGB is the default colour space */
 	memcpy(out + 25, srgb, sizeof(srgb));
 	memset(out + 38, 0x01, 16);
@@ -219,8 +247,8 @@ static void put_base(uint8_t *out, const struct bn_edid_mode *mode, const struct
 /* DisplayID 1.3 table 4-18. */
 static uint8_t displayid_aspect(uint32_t width, uint32_t height)
 {
-	static const uint8_t aspects[][2] = {
-		{1, 1}, {5, 4}, {4, 3}, {15, 9}, {16, 9}, {16, 10}, {64, 27}};
+	static const uint16_t aspects[][2] = {
+		{1, 1}, {5, 4}, {4, 3}, {15, 9}, {16, 9}, {16, 10}, {64, 27}, {256, 135}};
 
 	for (uint8_t i = 0; i < sizeof(aspects) / sizeof(aspects[0]); i++) {
 		if (is_aspect(width, height, aspects[i][0], aspects[i][1]))
@@ -229,8 +257,75 @@ static uint8_t displayid_aspect(uint32_t width, uint32_t height)
 	return 8;
 }
 
-/* An extension block with a DisplayID 1.3 section that holds one type I timing: every field is one less than the value. */
-static void put_displayid(uint8_t *out, const struct timing *t)
+/* DisplayID 1.3 §4.1. */
+static uint8_t *put_product(uint8_t *d, const struct bn_edid_mode *mode)
+{
+	d[0] = 0x00;
+	d[2] = 12;
+	memcpy(d + 3, "BNC", 3);
+	put_le16(d + 6, PRODUCT);
+	put_le16(d + 8, mode->serial & 0xffff);
+	put_le16(d + 10, mode->serial >> 16);
+	d[12] = WEEK;
+	d[13] = YEAR - 2000;
+	return d + 15;
+}
+
+static uint32_t tenths(uint32_t mm)
+{
+	return mm <= UINT16_MAX / 10 ? mm * 10 : 0;
+}
+
+/* DisplayID 1.3 §4.2; sizes in tenths of a millimetre, 0 when not known. */
+static uint8_t *put_parameters(uint8_t *d, const struct bn_edid_mode *mode)
+{
+	uint32_t longer = mode->width > mode->height ? mode->width : mode->height;
+	uint32_t shorter = mode->width > mode->height ? mode->height : mode->width;
+	uint32_t aspect = (longer * 100 + shorter / 2) / shorter - 100;
+
+	d[0] = 0x01;
+	d[2] = 12;
+	put_le16(d + 3, tenths(size_mm(mode->width_mm, mode->width)));
+	put_le16(d + 5, tenths(size_mm(mode->height_mm, mode->height)));
+	put_le16(d + 7, mode->width);
+	put_le16(d + 9, mode->height);
+	d[12] = GAMMA;
+	d[13] = aspect < 255 ? aspect : 255;
+	d[14] = (8 - 1) << 4 | (8 - 1); /* bits per colour: the picture's, the display's */
+	return d + 15;
+}
+
+/* DisplayID 1.3 §4.14: some digital interface with one link and 8 bits per colour. */
+static uint8_t *put_interface(uint8_t *d)
+{
+	d[0] = 0x0f;
+	d[2] = 10;
+	d[3] = 0xb1;
+	d[4] = 0x10;
+	d[5] = 0x02;
+	return d + 13;
+}
+
+/* DisplayID 1.3 §4.4.1: every field is one less than the value. */
+static void put_type1(uint8_t *d, const struct timing *t)
+{
+	d[0] = 0x03;
+	d[2] = 20;
+	put_le16(d + 3, (t->clock - 1) & 0xffff);
+	d[5] = (t->clock - 1) >> 16;
+	d[6] = 0x80 | displayid_aspect(t->h_active, t->v_active); /* preferred */
+	put_le16(d + 7, t->h_active - 1);
+	put_le16(d + 9, t->h_blank - 1);
+	put_le16(d + 11, (RB_H_FRONT - 1) | 0x8000); /* positive sync */
+	put_le16(d + 13, RB_H_SYNC - 1);
+	put_le16(d + 15, t->v_active - 1);
+	put_le16(d + 17, t->v_blank - 1);
+	put_le16(d + 19, RB_V_FRONT - 1);
+	put_le16(d + 21, t->v_sync - 1);
+}
+
+/* An extension block that holds one DisplayID 1.3 section. */
+static void put_displayid(uint8_t *out, const struct bn_edid_mode *mode, const struct timing *t)
 {
 	uint8_t *d = out + 5;
 
@@ -238,25 +333,17 @@ static void put_displayid(uint8_t *out, const struct timing *t)
 	out[0] = 0x70;
 	out[1] = 0x13;
 	out[2] = BLOCK - 7; /* data bytes: all but tag, section header and two checksums */
-	d[0] = 0x03;
-	d[2] = 20;
-	put_le16(d + 3, (t->clock - 1) & 0xffff);
-	d[5] = (t->clock - 1) >> 16;
-	d[6] = 0x80 | displayid_aspect(t->h_active, t->v_active); /* preferred */
-	put_le16(d + 7, t->h_active - 1);
-	put_le16(d + 9, RB_H_BLANK - 1);
-	put_le16(d + 11, (RB_H_FRONT - 1) | 0x8000); /* positive sync */
-	put_le16(d + 13, RB_H_SYNC - 1);
-	put_le16(d + 15, t->v_active - 1);
-	put_le16(d + 17, t->v_blank - 1);
-	put_le16(d + 19, RB_V_FRONT - 1);
-	put_le16(d + 21, t->v_sync - 1);
+	out[3] = 3;	    /* stand-alone display */
+	d = put_product(d, mode);
+	d = put_parameters(d, mode);
+	d = put_interface(d);
+	put_type1(d, t);
 	put_checksum(out + 1, BLOCK - 3);
 	put_checksum(out, BLOCK - 1);
 }
 
-/* The base block must have a timing. Where the real one does not fit, it is the same picture scaled down by whole numbers, which no guest prefers
- * to the real one. */
+/* The base block must have a timing. Where the real one does not fit, it is the same picture scaled
+ * down by whole numbers, which no guest prefers to the real one. */
 static bool fallback_init(struct timing *t, const struct bn_edid_mode *mode)
 {
 	for (uint32_t divisor = 2; divisor <= 16; divisor++) {
@@ -292,7 +379,7 @@ size_t bn_edid_generate(const struct bn_edid_mode *mode, uint8_t out[BN_EDID_SIZ
 	put_base(out, mode, &base, !extended);
 	if (extended) {
 		out[126] = 1;
-		put_displayid(out + BLOCK, &real);
+		put_displayid(out + BLOCK, mode, &real);
 	}
 	put_checksum(out, BLOCK - 1);
 	return extended ? 2 * BLOCK : BLOCK;
