@@ -1,6 +1,6 @@
-/* inih splits lines into keys and values. It tells its handler no line numbers, shows no empty sections and names only
- * the first of several mistakes, so its lines come from a reader here that counts them, looks at section headers
- * itself and reports what is neither header nor key. */
+/* inih splits lines into keys and values. It tells its handler no line numbers, shows no empty
+ * sections and names only the first of several mistakes, so its lines come from a reader here
+ * that counts them, looks at section headers itself and reports what is neither header nor key. */
 #include "common/config.h"
 
 #include <ctype.h>
@@ -104,15 +104,16 @@ static void report_unknown_key(struct reader *r, const char *name)
 	}
 	if (nearest) {
 		const char *number = nearest->prefix ? number_of(name) : "";
-		fail(r, "unknown key '%s' in [%s]; did you mean '%s%s'?", name, r->section->name, nearest->name,
-			nearest->prefix && !*number ? "0" : number);
+		fail(r, "unknown key '%s' in [%s]; did you mean '%s%s'?", name, r->section->name,
+			nearest->name, nearest->prefix && !*number ? "0" : number);
 		return;
 	}
 	char known[160] = "";
 	size_t at = 0;
-	for (const struct bn_config_key *key = r->section->keys; key->name && at < sizeof(known); key++)
-		at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s%s", at ? ", " : "", key->name,
-			key->prefix ? "N" : "");
+	for (const struct bn_config_key *key = r->section->keys; key->name && at < sizeof(known);
+		key++)
+		at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s%s", at ? ", " : "",
+			key->name, key->prefix ? "N" : "");
 	fail(r, "unknown key '%.40s' in [%s]; known keys: %s", name, r->section->name, known);
 }
 
@@ -135,18 +136,21 @@ static int handle_key(void *user, const char *section, const char *name, const c
 	}
 	int before = seen_before(r, &r->keys, name);
 	if (before > 0) {
-		fail(r, "'%s' is given already in line %d; expected once in a section", name, before);
+		fail(r, "'%s' is given already in line %d; expected once in a section", name,
+			before);
 		return 1;
 	}
 	const char *expected = NULL;
 	if (!key->read(r->object, name, value, &expected))
-		fail(r, "%s: '%.80s' is not valid; expected %s", name, value, expected ? expected : "another value");
+		fail(r, "%s: '%.80s' is not valid; expected %s", name, value,
+			expected ? expected : "another value");
 	return 1;
 }
 
 static bool name_valid(const char *name)
 {
-	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+	size_t len =
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
 	return len >= 1 && len <= MAX_NAME && name[len] == '\0';
 }
 
@@ -156,11 +160,12 @@ static void report_unknown_section(struct reader *r, const char *name)
 	size_t at = 0;
 	for (const struct bn_config_section *s = r->sections; s->name && at < sizeof(known); s++) {
 		if (bn_edit_distance(name, s->name) <= BN_SUGGEST_DISTANCE) {
-			fail(r, "unknown section [%s]; did you mean [%s%s]?", name, s->name, s->named ? " NAME" : "");
+			fail(r, "unknown section [%s]; did you mean [%s%s]?", name, s->name,
+				s->named ? " NAME" : "");
 			return;
 		}
-		at += (size_t)snprintf(known + at, sizeof(known) - at, "%s[%s%s]", at ? ", " : "", s->name,
-			s->named ? " NAME" : "");
+		at += (size_t)snprintf(known + at, sizeof(known) - at, "%s[%s%s]", at ? ", " : "",
+			s->name, s->named ? " NAME" : "");
 	}
 	fail(r, "unknown section [%.40s]; known sections: %s", name, known);
 }
@@ -170,7 +175,8 @@ static int same_kind_before(const struct reader *r, const char *kind)
 {
 	size_t len = strlen(kind);
 	for (const struct seen *s = r->headers; s; s = s->next) {
-		if (strncmp(s->text, kind, len) == 0 && (s->text[len] == ' ' || s->text[len] == '\0'))
+		if (strncmp(s->text, kind, len) == 0 &&
+			(s->text[len] == ' ' || s->text[len] == '\0'))
 			return s->line;
 	}
 	return 0;
@@ -185,7 +191,8 @@ static bool header_is_new(struct reader *r, const struct bn_config_section *s, c
 	if (before > 0)
 		fail(r, "[%s] is given already in line %d; expected once", header, before);
 	else if (other > 0)
-		fail(r, "only one [%s NAME] is allowed, and there is one in line %d", s->name, other);
+		fail(r, "only one [%s NAME] is allowed, and there is one in line %d", s->name,
+			other);
 	return before == 0 && other == 0;
 }
 
@@ -203,7 +210,9 @@ static void begin_section(struct reader *r, char *header)
 	} else if (!s->named && *name) {
 		fail(r, "[%s] takes no name; expected [%s]", s->name, s->name);
 	} else if (s->named && !name_valid(name)) {
-		fail(r, "[%s%s%.60s]: expected [%s NAME] with a NAME of 1 to %d characters a-z A-Z 0-9 - _",
+		fail(r,
+			"[%s%s%.60s]: expected [%s NAME] with a NAME of 1 to %d characters a-z A-Z "
+			"0-9 - _",
 			s->name, *name ? " " : "", name, s->name, MAX_NAME);
 	} else if (header_is_new(r, s, name)) {
 		const char *why = NULL;
@@ -211,7 +220,8 @@ static void begin_section(struct reader *r, char *header)
 		if (r->object)
 			r->section = s;
 		else
-			fail(r, "[%s%s%s]: %s", s->name, *name ? " " : "", name, why ? why : "not possible");
+			fail(r, "[%s%s%s]: %s", s->name, *name ? " " : "", name,
+				why ? why : "not possible");
 	}
 }
 
@@ -268,14 +278,15 @@ static bool is_key_line(struct reader *r, const char *line, size_t len)
 	while (sign < line + len && *sign != '=' && *sign != ':' && !is_comment(line, sign))
 		sign++;
 	if (sign == line + len || sign == line || *sign == ';') {
-		fail(r, "'%.*s' is no key; expected KEY=VALUE or [SECTION]", (int)(len < 60 ? len : 60), line);
+		fail(r, "'%.*s' is no key; expected KEY=VALUE or [SECTION]",
+			(int)(len < 60 ? len : 60), line);
 		return false;
 	}
 	return true;
 }
 
-/* inih's fgets: one line for each line of the text, blank where we have nothing for it. Indentation goes, so that inih
- * sees no continuation lines. */
+/* inih's fgets: one line for each line of the text, blank where we have nothing for it.
+ * Indentation goes, so that inih sees no continuation lines. */
 static char *next_line(char *out, int size, void *stream)
 {
 	struct reader *r = stream;
@@ -302,12 +313,14 @@ static char *next_line(char *out, int size, void *stream)
 	return out;
 }
 
-int bn_config_read_text(const char *text, size_t len, const struct bn_config_section *sections, void *data,
-	struct bn_config_errors *errors)
+int bn_config_read_text(const char *text, size_t len, const struct bn_config_section *sections,
+	void *data, struct bn_config_errors *errors)
 {
-	struct reader r = {.text = text, .len = len, .sections = sections, .data = data, .errors = errors};
+	struct reader r = {
+		.text = text, .len = len, .sections = sections, .data = data, .errors = errors};
 	int ret = ini_parse_stream(next_line, &r, handle_key, &r);
-	/* Not expected, because each line was looked at before; but inih has the last word on what it understood. */
+	/* Not expected, because each line was looked at before; but inih has the last word on
+	 * what it understood. */
 	if (ret > 0 && !r.failed) {
 		r.line = ret;
 		fail(&r, "not understood; expected KEY=VALUE or [SECTION]");

@@ -24,7 +24,8 @@ void bn_config_error_add(struct bn_config_errors *errors, int line, const char *
 	vsnprintf(error->text, sizeof(error->text), fmt, args);
 	va_end(args);
 	if (errors->count == BN_CONFIG_MAX_ERRORS)
-		snprintf(error->text, sizeof(error->text), "too many mistakes; the others are not listed");
+		snprintf(error->text, sizeof(error->text),
+			"too many mistakes; the others are not listed");
 	for (char *c = error->text; *c; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';

@@ -12,8 +12,14 @@ bool bn_config_bool(const char *value, bool *out)
 		const char *text;
 		bool value;
 	} words[] = {
-		{"yes", true}, {"true", true}, {"on", true}, {"1", true},
-		{"no", false}, {"false", false}, {"off", false}, {"0", false},
+		{"yes", true},
+		{"true", true},
+		{"on", true},
+		{"1", true},
+		{"no", false},
+		{"false", false},
+		{"off", false},
+		{"0", false},
 	};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcasecmp(value, words[i].text) == 0) {
@@ -24,7 +30,8 @@ bool bn_config_bool(const char *value, bool *out)
 	return false;
 }
 
-/* Decimal digits from *text, at most max; leaves *text behind them. strtoul alone would take signs and blanks. */
+/* Decimal digits from *text, at most max; leaves *text behind them. strtoul alone would take
+ * signs and blanks. */
 static bool read_number(const char **text, unsigned max, unsigned *out)
 {
 	if (!isdigit((unsigned char)**text))

@@ -85,7 +85,8 @@ int bn_fd_set_nonblock(int fd, bool nonblock)
 
 static int signal_eventfd(int fd, uint64_t one)
 {
-	/* The peer may have filled the counter of a blocking eventfd; write() would then wait for it. */
+	/* The peer may have filled the counter of a blocking eventfd; write() would then wait
+	 * for it. */
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
 	int ready = poll(&p, 1, 0);
 	if (ready <= 0)
@@ -109,8 +110,8 @@ int bn_event_signal(int fd)
 
 bool bn_event_drain(int fd)
 {
-	/* An eventfd gives 8 bytes, a socket all that it has. Bounded: a peer that writes without end must not hold
-	 * the loop. */
+	/* An eventfd gives 8 bytes, a socket all that it has. Bounded: a peer that writes
+	 * without end must not hold the loop. */
 	char buf[4096];
 	bool any = false;
 	for (int i = 0; i < 16; i++) {

@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-/* Bucket layout: values in µs, 32 per octave. Octave 0 is 1 µs … 2 µs, so the nanosecond value is used to split it: the
- * leading bit of ns / 1000 would give only one bucket there. A value is therefore scaled to 1/1024 µs first. */
+/* Bucket layout: values in µs, 32 per octave. Octave 0 is 1 µs … 2 µs, so the nanosecond value
+ * is used to split it: the leading bit of ns / 1000 would give only one bucket there. A value is
+ * therefore scaled to 1/1024 µs first. */
 #define SUB 32u
 #define SUB_BITS 5
 #define SCALE_BITS 10

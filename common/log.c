@@ -25,7 +25,8 @@ static atomic_int max_level = BN_LOG_INFO;
 static atomic_bool to_journal;
 static char log_prefix[64];
 
-/* The journal names the stream that it reads in $JOURNAL_STREAM; stderr may have been redirected since. */
+/* The journal names the stream that it reads in $JOURNAL_STREAM; stderr may have been redirected
+ * since. */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -94,7 +95,8 @@ void bn_vlog(enum bn_log_level level, const char *fmt, va_list args)
 		journal && !log_prefix[0] ? "" : ": ");
 	size_t len = clamp_printed(head, sizeof(line));
 	errno = saved; /* for %m */
-	len += clamp_printed(vsnprintf(line + len, sizeof(line) - len, fmt, args), sizeof(line) - len);
+	len += clamp_printed(
+		vsnprintf(line + len, sizeof(line) - len, fmt, args), sizeof(line) - len);
 	blank_controls(line, len);
 	line[len++] = '\n';
 	while (write(STDERR_FILENO, line, len) < 0 && errno == EINTR)

@@ -38,7 +38,8 @@ long bn_sendmsg(int sock, const void *data, size_t len, const int *fds, size_t n
 	return n < 0 ? -errno : n;
 }
 
-/* Takes all fds of a message into fds (room for BN_MAX_FDS, which is all that the control buffer holds). */
+/* Takes all fds of a message into fds (room for BN_MAX_FDS, which is all that the control buffer
+ * holds). */
 static size_t take_fds(struct msghdr *msg, int *fds)
 {
 	size_t count = 0;
@@ -128,7 +129,8 @@ static int remove_leftover(const struct sockaddr_un *addr, int type)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	/* Non-blocking: a live server with a full backlog answers EAGAIN instead of making us wait. */
+	/* Non-blocking: a live server with a full backlog answers EAGAIN instead of making us
+	 * wait. */
 	int fd = connect_address(addr, type | SOCK_NONBLOCK);
 	if (fd >= 0) {
 		bn_fd_close(&fd);
@@ -154,8 +156,8 @@ int bn_unix_listen(const char *path, int type, unsigned mode)
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	/* bind() takes the mode of the socket's inode less the umask, so the socket is never more open than asked for;
-	 * chmod() then adds what the umask took. */
+	/* bind() takes the mode of the socket's inode less the umask, so the socket is never
+	 * more open than asked for; chmod() then adds what the umask took. */
 	if (fchmod(fd, mode) < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		ret = -errno;
 		goto fail;

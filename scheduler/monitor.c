@@ -39,7 +39,8 @@ void bn_monitor_superseded(struct bn_monitor *m)
 
 double bn_monitor_fps(const struct bn_monitor *m, uint64_t now_ns)
 {
-	uint64_t kept = m->frames_presented < BN_MONITOR_RECENT ? m->frames_presented : BN_MONITOR_RECENT;
+	uint64_t kept =
+		m->frames_presented < BN_MONITOR_RECENT ? m->frames_presented : BN_MONITOR_RECENT;
 	uint64_t count = 0, first = UINT64_MAX, last = 0;
 	for (uint64_t i = 0; i < kept; i++) {
 		uint64_t stamp = m->recent[i];
@@ -53,8 +54,9 @@ double bn_monitor_fps(const struct bn_monitor *m, uint64_t now_ns)
 	}
 	if (count < 2 || last == first)
 		return 0.0;
-	/* From stamp to stamp, not per second of window: right also when the guest has only just begun, or draws so fast
-	 * that the ring holds less than a second. A guest that has stopped drawing is measured up to now. */
+	/* From stamp to stamp, not per second of window: right also when the guest has only just
+	 * begun, or draws so fast that the ring holds less than a second. A guest that has
+	 * stopped drawing is measured up to now. */
 	uint64_t span = last - first;
 	if (now_ns - last > 2 * span / (count - 1))
 		span = now_ns - first;

@@ -164,7 +164,8 @@ static void test_too_many_fds(void)
 	bn_fds_close(fds, 2);
 }
 
-/* More fds than any message of ours has: the kernel cuts the list, everything that came through is closed. */
+/* More fds than any message of ours has: the kernel cuts the list, everything that came through
+ * is closed. */
 static void test_hostile_fds(void)
 {
 	int fds[2], pass[20];
@@ -176,10 +177,14 @@ static void test_hostile_fds(void)
 		char buf[CMSG_SPACE(sizeof(pass))];
 	} control = {0};
 	struct iovec iov = {.iov_base = "x", .iov_len = 1};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
 		.msg_controllen = sizeof(control.buf)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	*c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(pass))};
+	*c = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+		.cmsg_type = SCM_RIGHTS,
+		.cmsg_len = CMSG_LEN(sizeof(pass))};
 	memcpy(CMSG_DATA(c), pass, sizeof(pass));
 	CU_ASSERT_EQUAL(sendmsg(fds[0], &msg, 0), 1);
 	int before = bn_fd_count(), got[BN_MAX_FDS];

@@ -34,7 +34,8 @@ static void test_precision(void)
 		bn_histogram_add(&h, 0);
 		bn_histogram_add(&h, ns);
 		bn_histogram_add(&h, UINT64_MAX / 4);
-		double error = fabs((double)bn_histogram_quantile(&h, 0.6) - (double)ns) / (double)ns;
+		double error =
+			fabs((double)bn_histogram_quantile(&h, 0.6) - (double)ns) / (double)ns;
 		worst = error > worst ? error : worst;
 	}
 	CU_ASSERT_TRUE(worst < 0.032);

@@ -152,7 +152,8 @@ static void *log_many(void *data)
 
 static void test_threads(void)
 {
-	static char a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+	static char a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		    b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 	FILE *file = tmpfile();
 	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
 	int saved = bn_fd_dup(STDERR_FILENO);
@@ -170,7 +171,8 @@ static void test_threads(void)
 	int whole = 0;
 	while (fgets(line, sizeof(line), file)) {
 		line[strcspn(line, "\n")] = '\0';
-		whole += strncmp(line, "info t: ", 8) == 0 && (strcmp(line + 8, a) == 0 || strcmp(line + 8, b) == 0);
+		whole += strncmp(line, "info t: ", 8) == 0 &&
+			 (strcmp(line + 8, a) == 0 || strcmp(line + 8, b) == 0);
 	}
 	CU_ASSERT_EQUAL(whole, 1000);
 	fclose(file);

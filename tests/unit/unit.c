@@ -62,7 +62,7 @@ int bn_unit_main(const char *suite, const CU_TestInfo *tests)
 	if (ok) {
 		CU_basic_set_mode(CU_BRM_VERBOSE);
 		ok = CU_basic_run_tests() == CUE_SUCCESS && CU_get_number_of_failures() == 0 &&
-			CU_get_number_of_tests_run() > 0;
+		     CU_get_number_of_tests_run() > 0;
 	}
 	fds_look(&after);
 	ok = fds_compare(&before, &after) == 0 && ok;

@@ -5,9 +5,9 @@
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
 
-/* Runs the tests (an array that ends with CU_TEST_INFO_NULL) verbosely as one suite. Returns 0, or 1 when a test
- * failed, CUnit could not run them, or the process has other fds open afterwards than before (each is named on
- * stderr). Meant to be the return value of main(). */
+/* Runs the tests (an array that ends with CU_TEST_INFO_NULL) verbosely as one suite. Returns 0,
+ * or 1 when a test failed, CUnit could not run them, or the process has other fds open
+ * afterwards than before (each is named on stderr). Meant to be the return value of main(). */
 int bn_unit_main(const char *suite, const CU_TestInfo *tests);
 
 #endif

@@ -1,4 +1,5 @@
-/* Time. Everything that decides by time takes a clock from outside, so that tests run on simulated time. */
+/* Time. Everything that decides by time takes a clock from outside, so that tests run on
+ * simulated time. */
 #ifndef BN_COMMON_CLOCK_H
 #define BN_COMMON_CLOCK_H
 

@@ -1,5 +1,6 @@
-/* A histogram of durations in fixed memory: log-linear buckets (32 per octave, so within 3.2 % of the true value) from 1 µs to
- * 134 s; smaller and larger values count in the first and last bucket, min and max are exact. */
+/* A histogram of durations in fixed memory: log-linear buckets (32 per octave, so within 3.2 %
+ * of the true value) from 1 µs to 134 s; smaller and larger values count in the first and last
+ * bucket, min and max are exact. */
 #ifndef BN_COMMON_HISTOGRAM_H
 #define BN_COMMON_HISTOGRAM_H
 
