@@ -77,6 +77,7 @@ static void test_translate(void)
 	CU_ASSERT_PTR_NULL(bn_guest_memory_at(mem, 0x10000, PAGE + 1));
 	CU_ASSERT_PTR_NULL(bn_guest_memory_at_user(mem, USER + 0x10fff, 2));
 	CU_ASSERT_PTR_NULL(bn_guest_memory_at_user(mem, USER + 0xffff, 1));
+	CU_ASSERT_PTR_NULL(bn_guest_memory_at_user(mem, USER + 0x11000, 0));
 	generation = bn_guest_memory_generation(mem);
 	CU_ASSERT_EQUAL(bn_guest_memory_remove(mem, &region), 0);
 	CU_ASSERT(bn_guest_memory_generation(mem) > generation);
