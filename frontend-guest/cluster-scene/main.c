@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * binnacle-cluster: an instrument cluster, as the safety-relevant guest of a car shows it. It draws with OpenGL ES 2
+ * on a DRM card, paced by the display's page flips.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <png.h>
+
+#include "display.h"
+#include "scene.h"
+
+/* The exit status that says "start me again": the GPU context was lost (EX_TEMPFAIL). */
+#define EXIT_LOST 75
+/* How often the picture is checked for its mark. */
+#define MARK_INTERVAL 30
+#define MAX_SIZE 16384
+
+struct options {
+	const char *card, *mode, *offscreen;
+	double seconds, at;
+	int width, height;
+	bool fps_report, watch;
+};
+
+static volatile sig_atomic_t stopped;
+
+static void handle_signal(int number)
+{
+	stopped = 1;
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* ---- one picture into a file ---- */
+
+static int write_png(const char *path, int width, int height)
+{
+	png_image image = {.version = PNG_IMAGE_VERSION, .format = PNG_FORMAT_RGBA};
+	unsigned char *pixels = calloc((size_t)width * (size_t)height, 4);
+	int ok;
+
+	if (!pixels)
+		return -ENOMEM;
+	image.width = (png_uint_32)width;
+	image.height = (png_uint_32)height;
+	glReadPixels(0, 0, width, height, GL_RGBA, GL_UNSIGNED_BYTE, pixels);
+	for (size_t i = 3; i < (size_t)width * (size_t)height * 4; i += 4)
+		pixels[i] = 255;
+	/* GL counts rows from below, which a negative stride says. */
+	ok = png_image_write_to_file(&image, path, 0, pixels, -width * 4, NULL);
+	if (!ok)
+		fprintf(stderr, "binnacle-cluster: %s: %s\n", path, image.message);
+	free(pixels);
+	return ok ? 0 : -EIO;
+}
+
+/* Draws frames for the time asked for and prints what one costs. */
+static void measure_offscreen(struct bn_scene *scene, struct bn_vehicle *vehicle, double seconds)
+{
+	double start = now(), end = start + seconds;
+	int frames = 0;
+
+	while (now() < end && !stopped) {
+		bn_vehicle_advance(vehicle, vehicle->time + 1.0 / 60.0);
+		bn_scene_draw(scene, vehicle);
+		glFinish();
+		frames++;
+	}
+	printf("frame %.3f ms\n", (now() - start) * 1e3 / (frames ? frames : 1));
+}
+
+static int draw_offscreen(const struct options *options)
+{
+	struct bn_gl gl;
+	struct bn_gl_target target;
+	struct bn_scene scene;
+	struct bn_vehicle vehicle;
+	int err = bn_gl_init_surfaceless(&gl);
+
+	if (err)
+		return err;
+	err = -EIO;
+	if (!bn_gl_target_init(&target, options->width, options->height))
+		goto out_gl;
+	if (!bn_scene_init(&scene, options->width, options->height))
+		goto out_target;
+	bn_vehicle_init(&vehicle);
+	while (vehicle.time + 0.5 < options->at)
+		bn_vehicle_advance(&vehicle, vehicle.time + 0.5);
+	bn_vehicle_advance(&vehicle, options->at);
+	bn_scene_draw(&scene, &vehicle);
+	err = write_png(options->offscreen, options->width, options->height);
+	if (!err && options->seconds > 0.0)
+		measure_offscreen(&scene, &vehicle, options->seconds);
+	bn_scene_finish(&scene);
+out_target:
+	bn_gl_target_finish(&target);
+out_gl:
+	bn_gl_finish(&gl);
+	return err;
+}
+
+/* ---- on a display ---- */
+
+struct rate {
+	double since;
+	int frames;
+};
+
+static void count_frame(struct rate *rate, const struct options *options)
+{
+	double t = now();
+
+	rate->frames++;
+	if (t - rate->since < 1.0)
+		return;
+	if (options->fps_report) {
+		printf("FPS %.1f\n", (double)rate->frames / (t - rate->since));
+		fflush(stdout);
+	}
+	*rate = (struct rate){.since = t};
+}
+
+/* Returns false when the mark is missing from two pictures in a row. */
+static bool still_drawing(struct bn_scene *scene, unsigned frame, int *misses)
+{
+	if (frame % MARK_INTERVAL && !*misses)
+		return true;
+	*misses = bn_scene_has_mark(scene, frame) ? 0 : *misses + 1;
+	return *misses < 2;
+}
+
+static int run(struct bn_display *display, struct bn_scene *scene, const struct options *options)
+{
+	double start = now(), time = 0.0;
+	struct rate rate = {.since = start};
+	struct bn_vehicle vehicle;
+	int misses = 0;
+
+	bn_vehicle_init(&vehicle);
+	for (unsigned frame = 0; !stopped; frame++) {
+		int err;
+
+		bn_vehicle_advance(&vehicle, time);
+		bn_scene_draw(scene, &vehicle);
+		bn_scene_mark(scene, frame);
+		if (options->watch && !still_drawing(scene, frame, &misses)) {
+			fprintf(stderr, "binnacle-cluster: the GPU context is lost\n");
+			return -ECONNRESET;
+		}
+		err = bn_display_present(display);
+		if (err)
+			return err;
+		count_frame(&rate, options);
+		/* The frame now begun is seen one refresh after the last flip. */
+		time = now() - start;
+		if (options->seconds > 0.0 && time >= options->seconds)
+			break;
+	}
+	return 0;
+}
+
+static int draw_on_display(const struct options *options)
+{
+	struct bn_display display;
+	struct bn_scene scene;
+	int err = bn_display_init(&display, options->card, options->mode);
+
+	if (err)
+		return err;
+	fprintf(stderr, "binnacle-cluster: %ux%u, %s\n", display.mode.hdisplay, display.mode.vdisplay,
+		(const char *)glGetString(GL_RENDERER));
+	err = -EIO;
+	if (bn_scene_init(&scene, display.mode.hdisplay, display.mode.vdisplay)) {
+		err = run(&display, &scene, options);
+		bn_scene_finish(&scene);
+	}
+	bn_display_finish(&display);
+	return err;
+}
+
+/* ---- command line ---- */
+
+static int usage(FILE *out)
+{
+	fprintf(out,
+		"usage: binnacle-cluster [OPTION…]\n"
+		"  --card PATH       DRM card (default: the first with a connected display)\n"
+		"  --mode WxH        display mode (default: the preferred one)\n"
+		"  --seconds N       ends after N seconds\n"
+		"  --fps-report      prints \"FPS x\" each second\n"
+		"  --no-watch        does not check that the GPU still draws (else: exit status 75)\n"
+		"  --offscreen FILE  draws one picture into a PNG file, without a display;\n"
+		"                    with --seconds it then measures what a frame costs\n"
+		"  --size WxH        size of that picture (default 1280x480)\n"
+		"  --at SECONDS      moment of the drive that it shows (default 15)\n");
+	return out == stdout ? 0 : 2;
+}
+
+static bool parse_seconds(const char *text, double *value)
+{
+	char *end;
+
+	*value = strtod(text, &end);
+	return end != text && !*end && *value >= 0.0 && *value <= 1e7;
+}
+
+static bool parse_size(const char *text, struct options *options)
+{
+	char rest;
+
+	return sscanf(text, "%dx%d%c", &options->width, &options->height, &rest) == 2 &&
+	       options->width > 0 && options->width <= MAX_SIZE && options->height > 0 &&
+	       options->height <= MAX_SIZE;
+}
+
+static bool set_option(struct options *options, int name, const char *value)
+{
+	switch (name) {
+	case 'c':
+		options->card = value;
+		return true;
+	case 'm':
+		options->mode = value;
+		return true;
+	case 'o':
+		options->offscreen = value;
+		return true;
+	case 'f':
+		options->fps_report = true;
+		return true;
+	case 'w':
+		options->watch = false;
+		return true;
+	case 's':
+		return parse_seconds(value, &options->seconds);
+	case 'a':
+		return parse_seconds(value, &options->at);
+	case 'g':
+		return parse_size(value, options);
+	default:
+		return false;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"card", required_argument, NULL, 'c'},
+		{"mode", required_argument, NULL, 'm'},
+		{"seconds", required_argument, NULL, 's'},
+		{"fps-report", no_argument, NULL, 'f'},
+		{"no-watch", no_argument, NULL, 'w'},
+		{"offscreen", required_argument, NULL, 'o'},
+		{"size", required_argument, NULL, 'g'},
+		{"at", required_argument, NULL, 'a'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	struct options options = {.width = 1280, .height = 480, .at = 15.0, .watch = true};
+	int c, err;
+
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		if (c == 'h')
+			return usage(stdout);
+		if (!set_option(&options, c, optarg))
+			return usage(stderr);
+	}
+	if (optind != argc)
+		return usage(stderr);
+	signal(SIGINT, handle_signal);
+	signal(SIGTERM, handle_signal);
+	err = options.offscreen ? draw_offscreen(&options) : draw_on_display(&options);
+	if (err)
+		fprintf(stderr, "binnacle-cluster: %s\n", strerror(-err));
+	return err == -ECONNRESET ? EXIT_LOST : err ? 1 : 0;
+}
