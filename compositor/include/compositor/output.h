@@ -31,7 +31,8 @@ struct bn_output_config {
 	bool fullscreen;	/* wayland only */
 };
 
-/* One flushed frame. */
+/* One flushed frame. It is opaque, whatever its format says of alpha. The source and the damage rectangle count from the
+ * top left of the picture seen upright (so with y_invert not from the first row in memory), and are cut to the buffer. */
 struct bn_frame {
 	struct bn_buffer *buffer; /* NULL: the layer shows nothing (its scanout is off) */
 	uint32_t src_x, src_y, src_width, src_height; /* the part of the buffer that is the scanout */
@@ -47,7 +48,9 @@ enum bn_presented {
 };
 
 struct bn_layer_listener {
-	/* Exactly once for each submitted frame. when_ns: the vblank's CLOCK_MONOTONIC time. The callback may submit again. */
+	/* Exactly once for each submitted frame, whose buffer is locked until the callback returns. when_ns: the vblank's
+	 * CLOCK_MONOTONIC time, never before the submit. The callback may submit again and may destroy the layer, not the
+	 * output. It is called from the loop; from bn_layer_submit only when 64 frames of the layer wait already. */
 	void (*presented)(void *data, const struct bn_frame *frame, enum bn_presented how, uint64_t when_ns);
 };
 
@@ -63,7 +66,8 @@ void bn_output_destroy(struct bn_output *output);
 const struct bn_output_config *bn_output_config(const struct bn_output *output);
 /* Changes the mode at run time (headless: at once; wayland: resizes the window). -EINVAL for a mode out of range. */
 int bn_output_set_mode(struct bn_output *output, uint32_t width, uint32_t height, uint32_t refresh_mhz);
-/* A window closed by the person in front of it (wayland); the service goes on without it. handler may be NULL. */
+/* A window closed by the person in front of it, or a compositor that went away (wayland): from then on frames are paced as by
+ * a headless output. Called once, from the loop; it may destroy the output. handler may be NULL. */
 void bn_output_set_closed_handler(struct bn_output *output, void (*handler)(void *data), void *data);
 /* Vblanks that showed something new, since creation. */
 uint64_t bn_output_frames(const struct bn_output *output);
@@ -78,7 +82,7 @@ void bn_layer_set_position(struct bn_layer *layer, int32_t x, int32_t y);
 void bn_layer_submit(struct bn_layer *layer, const struct bn_frame *frame);
 /* The cursor of this layer: 64×64 premultiplied ARGB8888 (DRM_FORMAT_ARGB8888) or NULL to hide it; hot spot in pixels. Pixels are copied. */
 void bn_layer_set_cursor(struct bn_layer *layer, const uint32_t *pixels, uint32_t hot_x, uint32_t hot_y);
-/* Position of the hot spot in layer pixels. Neither of the two waits for a frame. */
+/* Position of the hot spot in layer pixels; what lies outside of the layer is cut off. Neither of the two waits for a frame. */
 void bn_layer_move_cursor(struct bn_layer *layer, int32_t x, int32_t y);
 
 /* What the output shows now, composed by the CPU into XRGB8888 (DRM_FORMAT_XRGB8888, native size of the output, stride width × 4, black where nothing is):

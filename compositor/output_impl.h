@@ -1,0 +1,150 @@
+/* What the kinds of outputs share: the layers with their queues of frames, the virtual vblank, and the vtable that
+ * makes a kind. Private to the compositor and its tests.
+ *
+ * The life of a frame: queued (bn_layer_submit) → latched (bn_output_latch: it is the layer's picture from here on and
+ * the older ones are superseded) → reported (bn_output_report: the listener has been told). */
+#ifndef BN_COMPOSITOR_OUTPUT_IMPL_H
+#define BN_COMPOSITOR_OUTPUT_IMPL_H
+
+#include <pixman.h>
+#include <wayland-server-core.h>
+
+#include "common/clock.h"
+#include "compositor/output.h"
+
+/* The most frames of one layer that wait for their report; one more makes the oldest be reported at once. */
+#define BN_LAYER_QUEUE 64
+
+/* One timer on a fixed grid of vblanks: the k-th is at origin + k × 10^12 / refresh_mhz nanoseconds, computed from the
+ * origin each time so that nothing drifts. The timer runs only while it is armed. */
+struct bn_pacer {
+	struct bn_clock clock;
+	uint64_t origin_ns;
+	uint32_t refresh_mhz;
+	uint64_t deadline_ns; /* 0: not armed */
+	int timer_fd;         /* -1: driven by hand */
+	struct wl_event_source *source;
+	void (*fire)(void *data, uint64_t now_ns);
+	void *data;
+};
+
+/* clock NULL: CLOCK_MONOTONIC and a timerfd in the loop; otherwise the pacer is driven by bn_pacer_run alone. The first
+ * vblank is now. Returns 0 or -errno. */
+int bn_pacer_init(struct bn_pacer *pacer, struct wl_event_loop *loop, const struct bn_clock *clock,
+	uint32_t refresh_mhz, void (*fire)(void *data, uint64_t now_ns), void *data);
+void bn_pacer_finish(struct bn_pacer *pacer);
+/* A new grid that begins now; an armed deadline stays. */
+void bn_pacer_set_refresh(struct bn_pacer *pacer, uint32_t refresh_mhz);
+uint64_t bn_pacer_now(const struct bn_pacer *pacer);
+uint64_t bn_pacer_period(const struct bn_pacer *pacer);
+/* The last vblank at or before ns, and the first one after it. */
+uint64_t bn_pacer_vblank_at(const struct bn_pacer *pacer, uint64_t ns);
+uint64_t bn_pacer_vblank_after(const struct bn_pacer *pacer, uint64_t ns);
+/* Fires once at the deadline; an earlier deadline that is already armed is kept. */
+void bn_pacer_arm(struct bn_pacer *pacer, uint64_t deadline_ns);
+void bn_pacer_disarm(struct bn_pacer *pacer);
+/* Fires if the deadline has come. For the timer, and for tests. */
+void bn_pacer_run(struct bn_pacer *pacer);
+
+/* A kind of output. start, layer_finish and resize may be NULL, the others not. */
+struct bn_output_impl {
+	/* Opens what the kind needs. 0 or -errno; after an error stop is not called. */
+	int (*start)(struct bn_output *output);
+	/* Frees everything of the kind; the layers are gone. */
+	void (*stop)(struct bn_output *output);
+	/* Something changed (frame, cursor, position, layer): see that it is shown in time. Reports nothing itself. */
+	void (*schedule)(struct bn_output *output);
+	/* The idle callback asked for by bn_output_soon. */
+	void (*soon)(struct bn_output *output);
+	/* The pacer's deadline has come. */
+	void (*tick)(struct bn_output *output, uint64_t now_ns);
+	/* output->config has a new mode. */
+	void (*resize)(struct bn_output *output);
+	/* Frees layer->impl_data. */
+	void (*layer_finish)(struct bn_layer *layer);
+};
+
+extern const struct bn_output_impl bn_headless_impl;
+extern const struct bn_output_impl bn_wayland_impl;
+
+struct bn_output {
+	const struct bn_output_impl *impl;
+	struct bn_output_config config;
+	struct wl_event_loop *loop;
+	struct wl_event_source *idle; /* NULL: none asked for */
+	struct bn_pacer pacer;
+	struct wl_list layers; /* bn_layer.link, lowest first */
+	unsigned layer_count;  /* without dead ones */
+	unsigned depth;        /* listeners being called: layers are not freed meanwhile */
+	bool has_dead;
+	uint64_t commit; /* number of the last latch that found something */
+	uint64_t frames;
+	void (*closed)(void *data);
+	void *closed_data;
+	void *impl_data;
+};
+
+struct bn_queued {
+	struct bn_frame frame; /* its buffer is locked */
+	uint64_t submit_ns;
+	uint64_t commit; /* 0: not latched */
+	enum bn_presented how;
+};
+
+struct bn_cursor {
+	bool visible;
+	bool fresh; /* pixels changed since the kind looked */
+	uint32_t hot_x, hot_y;
+	int32_t x, y;
+	uint32_t pixels[BN_CURSOR_SIZE * BN_CURSOR_SIZE];
+};
+
+struct bn_layer {
+	struct bn_output *output;
+	struct wl_list link; /* bn_output.layers */
+	const struct bn_layer_listener *listener;
+	void *data;
+	int32_t x, y;
+	struct bn_queued queue[BN_LAYER_QUEUE]; /* a ring: oldest at first */
+	unsigned first, queued;
+	struct bn_frame current; /* latched last; its buffer has a lock of its own */
+	bool fresh; /* current changed since the kind looked; current.damage has gathered since then */
+	bool dead; /* destroyed inside a listener: freed when the listeners are through */
+	struct bn_cursor cursor;
+	void *impl_data;
+};
+
+/* As bn_output_create, on an injected clock: nothing happens by time until bn_pacer_run(&output->pacer). */
+int bn_output_create_clocked(struct bn_output **out, struct wl_event_loop *loop,
+	const struct bn_output_config *config, const struct bn_clock *clock);
+/* Calls impl->soon from an idle callback, or from the timer when a listener is being called (so that a listener that
+ * submits again cannot keep the loop from its other work). */
+void bn_output_soon(struct bn_output *output);
+
+/* Layers destroyed between the two are freed by the last leave. */
+void bn_output_enter(struct bn_output *output);
+void bn_output_leave(struct bn_output *output);
+/* Makes the newest frame submitted before before_ns of each layer its current one. Returns the number to report by. */
+uint64_t bn_output_latch(struct bn_output *output, uint64_t before_ns);
+/* Tells the listeners of all frames latched up to and with commit. */
+void bn_output_report(struct bn_output *output, uint64_t commit, uint64_t when_ns);
+/* True when a frame is queued and not latched. */
+bool bn_output_unlatched(const struct bn_output *output);
+/* When the oldest frame that is not reported was submitted; false when there is none. */
+bool bn_output_oldest(const struct bn_output *output, uint64_t *submit_ns);
+
+/* The part of a picture that can be seen, placed on the output. */
+struct bn_view {
+	uint32_t x, y, width, height; /* on the output */
+	uint32_t src_x, src_y;        /* in the picture, seen upright */
+};
+
+/* false: nothing of it can be seen. */
+bool bn_layer_view(const struct bn_layer *layer, struct bn_view *view);
+bool bn_cursor_view(const struct bn_layer *layer, struct bn_view *view);
+
+/* Copies the part of buffer that view says to (x, y) of dst. 0, -ENOMEM, -ENOTSUP (a dma-buf that cannot be mapped). */
+int bn_compose_buffer(pixman_image_t *dst, struct bn_buffer *buffer, const struct bn_view *view,
+	uint32_t x, uint32_t y);
+
+#endif
