@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "edid_timing.h"
+
 #define BLOCK 128u
 #define PIXELS_MAX 8192u
 #define REFRESH_MHZ_MIN 1000u
@@ -15,129 +17,13 @@
 #define YEAR 2026u
 #define GAMMA (220u - 100u) /* 2.2 */
 
-/* What a detailed timing descriptor can hold. */
-#define DTD_PIXELS_MAX 4095u
-#define DTD_CLOCK_MIN 1000u /* below 10 MHz a descriptor counts as damaged */
-#define DTD_CLOCK_MAX 65535u
-/* What a DisplayID type I timing can hold; its clock has 24 bits, which no mode in range comes near. */
-#define TYPE1_LINES_MAX 65536u
-
-/* CVT 1.2 §3.2.2, reduced blanking version 1. */
-#define RB_H_BLANK 160u
-#define RB_H_FRONT 48u
-#define RB_H_SYNC 32u
-#define RB_V_FRONT 3u
-#define RB_V_BACK_MIN 6u
-#define RB_V_BLANK_NS 460000ull
-
-/* Lines that find_clock may add. */
-#define SEARCH 1024u
-
-struct timing {
-	uint32_t clock; /* in 10 kHz */
-	uint32_t h_active, h_blank, v_active, v_blank, v_sync;
-	uint32_t width_mm, height_mm;
-};
-
-static bool is_aspect(uint32_t width, uint32_t height, uint32_t a, uint32_t b)
-{
-	return width * b == height * a;
-}
-
-/* CVT tells the aspect ratio by the width of the vertical sync. */
-static uint32_t vertical_sync(uint32_t width, uint32_t height)
-{
-	if (is_aspect(width, height, 4, 3))
-		return 4;
-	if (is_aspect(width, height, 16, 9))
-		return 5;
-	if (is_aspect(width, height, 16, 10))
-		return 6;
-	if (is_aspect(width, height, 5, 4) || is_aspect(width, height, 15, 9))
-		return 7;
-	return 10;
-}
-
-/* How far clock is from refresh_mhz with that many pixels in a frame, in millionths. */
-static uint64_t refresh_error_ppm(uint64_t clock, uint64_t total, uint64_t refresh_mhz)
-{
-	uint64_t want = refresh_mhz * total, is = clock * 10000000;
-
-	return (want > is ? want - is : is - want) * 1000000 / want;
-}
-
-/* CVT rounds the clock down to 250 kHz and lets the refresh rate drift. Guests are paced by the real
- * output, so here the rate is what has to come out: lines are added to the blanking until a clock in
- * whole 10 kHz gives it. */
-static void find_clock(struct timing *t, uint32_t refresh_mhz)
-{
-	uint64_t best = UINT64_MAX;
-	uint32_t first = t->v_blank;
-
-	for (uint32_t blank = first; blank <= first + SEARCH && blank <= TYPE1_LINES_MAX; blank++) {
-		uint64_t total = (uint64_t)(t->h_active + t->h_blank) * (t->v_active + blank);
-		uint64_t clock = (refresh_mhz * total + 5000000) / 10000000;
-		uint64_t error = refresh_error_ppm(clock, total, refresh_mhz);
-
-		if (clock == 0 || error >= best)
-			continue;
-		best = error;
-		t->clock = clock;
-		t->v_blank = blank;
-		if (best <= 50)
-			break;
-	}
-}
-
-/* Small or slow modes get more blanking, lines first, until the clock reaches 10 MHz. */
-static void stretch_blanking(struct timing *t, uint32_t refresh_mhz)
-{
-	uint64_t pixels = (DTD_CLOCK_MIN * 10000000ull + refresh_mhz - 1) / refresh_mhz;
-	uint32_t lines_max = t->v_active + DTD_PIXELS_MAX - SEARCH;
-	uint32_t h_total = t->h_active + t->h_blank;
-	uint32_t lines;
-
-	if ((uint64_t)h_total * lines_max < pixels)
-		h_total = (pixels + lines_max - 1) / lines_max;
-	lines = (pixels + h_total - 1) / h_total;
-	t->h_blank = h_total - t->h_active;
-	if (t->v_active + t->v_blank < lines)
-		t->v_blank = lines - t->v_active;
-}
-
-/* False when no clock fits. */
-static bool timing_init(struct timing *t, uint32_t width, uint32_t height, uint32_t refresh_mhz)
-{
-	uint64_t active_ns = 1000000000000ull / refresh_mhz - RB_V_BLANK_NS;
-	uint32_t v_sync = vertical_sync(width, height);
-	uint32_t v_blank = RB_V_BLANK_NS * height / active_ns + 1;
-	uint32_t v_blank_min = RB_V_FRONT + v_sync + RB_V_BACK_MIN;
-
-	*t = (struct timing){
-		.h_active = width,
-		.h_blank = RB_H_BLANK,
-		.v_active = height,
-		.v_sync = v_sync,
-		.v_blank = v_blank > v_blank_min ? v_blank : v_blank_min,
-	};
-	stretch_blanking(t, refresh_mhz);
-	find_clock(t, refresh_mhz);
-	return t->clock > 0;
-}
-
-static bool fits_descriptor(const struct timing *t)
-{
-	return t->h_active <= DTD_PIXELS_MAX && t->v_active <= DTD_PIXELS_MAX &&
-		t->v_blank <= DTD_PIXELS_MAX && t->clock <= DTD_CLOCK_MAX;
-}
-
 static uint32_t size_mm(uint32_t given_mm, uint32_t pixels)
 {
 	return given_mm ? given_mm : (pixels * 254 + 480) / 960;
 }
 
 /* A descriptor has 12 bits for each; 0 × 0 says that the size is not known. */
-static void timing_set_size(struct timing *t, uint32_t width_mm, uint32_t height_mm)
+static void timing_set_size(struct bn_timing *t, uint32_t width_mm, uint32_t height_mm)
 {
 	if (width_mm > 4095 || height_mm > 4095)
 		width_mm = height_mm = 0;
@@ -151,8 +37,8 @@ static void put_le16(uint8_t *p, uint32_t value)
 	p[1] = value >> 8 & 0xff;
 }
 
-/* E-EDID A.2 §3.10.2. Every value fits (fits_descriptor). */
-static void put_timing(uint8_t *d, const struct timing *t)
+/* E-EDID A.2 §3.10.2. Every value fits (bn_timing_fits_descriptor). */
+static void put_timing(uint8_t *d, const struct bn_timing *t)
 {
 	put_le16(d, t->clock);
 	d[2] = t->h_active & 0xff;
@@ -168,10 +54,12 @@ static void put_timing(uint8_t *d, const struct timing *t)
 	d[12] = t->width_mm & 0xff;
 	d[13] = t->height_mm & 0xff;
 	d[14] = t->width_mm >> 8 << 4 | t->height_mm >> 8;
-	d[17] = 0x1a; /* digital separate sync, horizontal positive, vertical negative: reduced blanking */
+	/* Digital separate sync, horizontal positive, vertical negative: reduced blanking. */
+	d[17] = 0x1a;
 }
 
-/* E-EDID A.2 §3.10.3: ended by a line feed and filled with spaces unless all 13 characters are used. */
+/* E-EDID A.2 §3.10.3: ended by a line feed and filled with spaces unless all 13 characters are
+ * used. */
 static void put_text(uint8_t *d, uint8_t tag, const char *text)
 {
 	size_t n = strnlen(text, TEXT_MAX);
@@ -217,11 +105,13 @@ static void put_checksum(uint8_t *bytes, size_t n)
 }
 
 /* E-EDID A.2 §3. No established or standard timings and no range limits: from those a guest would
- * derive modes that the output does not have. `native` tells that the timing is the output's own. */
-static void put_base(uint8_t *out, const struct bn_edid_mode *mode, const struct timing *t, bool native)
+ * derive modes that the output does not have. `native`: the timing is the output's own. */
+static void put_base(
+	uint8_t *out, const struct bn_edid_mode *mode, const struct bn_timing *t, bool native)
 {
 	static const uint8_t header[8] = {0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00};
-	static const uint8_t srgb[10] = {0xee, 0x91, 0xa3, 0x54, 0x4c, 0x99, 0x26, 0x0f, 0x50, 0x54};
+	static const uint8_t srgb[10] = {
+		0xee, 0x91, 0xa3, 0x54, 0x4c, 0x99, 0x26, 0x0f, 0x50, 0x54};
 
 	memset(out, 0, BN_EDID_SIZE);
 	memcpy(out, header, sizeof(header));
@@ -235,7 +125,8 @@ static void put_base(uint8_t *out, const struct bn_edid_mode *mode, const struct
 	out[18] = 1;
 	out[19] = 4;
 	out[20] = 0xa0; /* digital, 8 bits per colour, no particular connector */
-	put_size_cm(out, size_mm(mode->width_mm, mode->width), size_mm(mode->height_mm, mode->height));
+	put_size_cm(
+		out, size_mm(mode->width_mm, mode->width), size_mm(mode->height_mm, mode->height));
 	out[23] = GAMMA;
 	out[24] = 0x04 | native << 1; /* sRGB is the default colour space */
 	memcpy(out + 25, srgb, sizeof(srgb));
@@ -251,7 +142,7 @@ static uint8_t displayid_aspect(uint32_t width, uint32_t height)
 		{1, 1}, {5, 4}, {4, 3}, {15, 9}, {16, 9}, {16, 10}, {64, 27}, {256, 135}};
 
 	for (uint8_t i = 0; i < sizeof(aspects) / sizeof(aspects[0]); i++) {
-		if (is_aspect(width, height, aspects[i][0], aspects[i][1]))
+		if (bn_is_aspect(width, height, aspects[i][0], aspects[i][1]))
 			return i;
 	}
 	return 8;
@@ -307,7 +198,7 @@ static uint8_t *put_interface(uint8_t *d)
 }
 
 /* DisplayID 1.3 §4.4.1: every field is one less than the value. */
-static void put_type1(uint8_t *d, const struct timing *t)
+static void put_type1(uint8_t *d, const struct bn_timing *t)
 {
 	d[0] = 0x03;
 	d[2] = 20;
@@ -325,7 +216,7 @@ static void put_type1(uint8_t *d, const struct timing *t)
 }
 
 /* An extension block that holds one DisplayID 1.3 section. */
-static void put_displayid(uint8_t *out, const struct bn_edid_mode *mode, const struct timing *t)
+static void put_displayid(uint8_t *out, const struct bn_edid_mode *mode, const struct bn_timing *t)
 {
 	uint8_t *d = out + 5;
 
@@ -333,7 +224,7 @@ static void put_displayid(uint8_t *out, const struct bn_edid_mode *mode, const s
 	out[0] = 0x70;
 	out[1] = 0x13;
 	out[2] = BLOCK - 7; /* data bytes: all but tag, section header and two checksums */
-	out[3] = 3;	    /* stand-alone display */
+	out[3] = 3;         /* stand-alone display */
 	d = put_product(d, mode);
 	d = put_parameters(d, mode);
 	d = put_interface(d);
@@ -344,13 +235,14 @@ static void put_displayid(uint8_t *out, const struct bn_edid_mode *mode, const s
 
 /* The base block must have a timing. Where the real one does not fit, it is the same picture scaled
  * down by whole numbers, which no guest prefers to the real one. */
-static bool fallback_init(struct timing *t, const struct bn_edid_mode *mode)
+static bool fallback_init(struct bn_timing *t, const struct bn_edid_mode *mode)
 {
 	for (uint32_t divisor = 2; divisor <= 16; divisor++) {
 		uint32_t width = mode->width > divisor ? mode->width / divisor : 1;
 		uint32_t height = mode->height > divisor ? mode->height / divisor : 1;
 
-		if (timing_init(t, width, height, mode->refresh_mhz) && fits_descriptor(t))
+		if (bn_timing_init(t, width, height, mode->refresh_mhz) &&
+			bn_timing_fits_descriptor(t))
 			return true;
 	}
 	return false;
@@ -359,18 +251,18 @@ static bool fallback_init(struct timing *t, const struct bn_edid_mode *mode)
 static bool in_range(const struct bn_edid_mode *mode)
 {
 	return mode->width >= 1 && mode->width <= PIXELS_MAX && mode->height >= 1 &&
-		mode->height <= PIXELS_MAX && mode->refresh_mhz >= REFRESH_MHZ_MIN &&
-		mode->refresh_mhz <= REFRESH_MHZ_MAX;
+	       mode->height <= PIXELS_MAX && mode->refresh_mhz >= REFRESH_MHZ_MIN &&
+	       mode->refresh_mhz <= REFRESH_MHZ_MAX;
 }
 
 size_t bn_edid_generate(const struct bn_edid_mode *mode, uint8_t out[BN_EDID_SIZE])
 {
-	struct timing real, base;
+	struct bn_timing real, base;
 	bool extended;
 
-	if (!in_range(mode) || !timing_init(&real, mode->width, mode->height, mode->refresh_mhz))
+	if (!in_range(mode) || !bn_timing_init(&real, mode->width, mode->height, mode->refresh_mhz))
 		return 0;
-	extended = !fits_descriptor(&real);
+	extended = !bn_timing_fits_descriptor(&real);
 	base = real;
 	if (extended && !fallback_init(&base, mode))
 		return 0;

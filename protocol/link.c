@@ -11,7 +11,7 @@
 #define ERRNO_MAX 4095
 #define CAPSET_ID_MAX 63u
 
-#define SANDBOX_BITS                                                                               \
+#define SANDBOX_BITS \
 	(BN_LINK_SANDBOX_NAMESPACES | BN_LINK_SANDBOX_SECCOMP | BN_LINK_SANDBOX_RLIMITS)
 
 /* The layouts are memory images of both sides: no implicit padding anywhere. */
@@ -21,7 +21,8 @@ static_assert(sizeof(struct bn_link_display) == 40, "display");
 static_assert(sizeof(struct bn_link_region) == 32, "region");
 static_assert(sizeof(struct bn_link_vring) == 48, "vring");
 static_assert(sizeof(struct bn_link_presented) == 24, "presented");
-static_assert(sizeof(struct bn_link_ready) == 16 + 16 * BN_LINK_CAPSETS + 2 * BN_LINK_TEXT, "ready");
+static_assert(
+	sizeof(struct bn_link_ready) == 16 + 16 * BN_LINK_CAPSETS + 2 * BN_LINK_TEXT, "ready");
 static_assert(sizeof(struct bn_link_ack) == 16, "ack");
 static_assert(sizeof(struct bn_link_buffer) == 72, "buffer");
 static_assert(sizeof(struct bn_link_frame) == 64, "frame");
@@ -35,8 +36,8 @@ struct cursor_head {
 	uint32_t scanout, visible, hot_x, hot_y;
 	int32_t x, y;
 };
-static_assert(sizeof(struct cursor_head) == offsetof(struct bn_link_cursor_image, pixels),
-	"cursor head");
+static_assert(
+	sizeof(struct cursor_head) == offsetof(struct bn_link_cursor_image, pixels), "cursor head");
 
 union payload {
 	struct bn_link_hello hello;
@@ -64,11 +65,11 @@ static bool pixels_ok(uint32_t n)
 	return n >= 1 && n <= PIXELS_MAX;
 }
 
-/* Empty rectangles are legal here (a frame without damage); where they are not, the caller says so. */
+/* Empty rectangles are legal here (a frame without damage); callers say where they are not. */
 static bool rect_ok(uint32_t x, uint32_t y, uint32_t width, uint32_t height)
 {
 	return x <= PIXELS_MAX && y <= PIXELS_MAX && width <= PIXELS_MAX - x &&
-		height <= PIXELS_MAX - y;
+	       height <= PIXELS_MAX - y;
 }
 
 static bool hello_ok(const union payload *p, size_t nfds)
@@ -76,9 +77,9 @@ static bool hello_ok(const union payload *p, size_t nfds)
 	const struct bn_link_hello *m = &p->hello;
 
 	return m->version == BN_LINK_VERSION && m->gpu <= BN_LINK_GPU_RENDER_NODE &&
-		m->num_scanouts >= 1 && m->num_scanouts <= BN_LINK_SCANOUTS && m->restore <= 1 &&
-		m->journal_size > 0 && terminated(m->vm, sizeof(m->vm)) &&
-		nfds == (m->gpu == BN_LINK_GPU_RENDER_NODE ? 4 : 3);
+	       m->num_scanouts >= 1 && m->num_scanouts <= BN_LINK_SCANOUTS && m->restore <= 1 &&
+	       m->journal_size > 0 && terminated(m->vm, sizeof(m->vm)) &&
+	       nfds == (m->gpu == BN_LINK_GPU_RENDER_NODE ? 4 : 3);
 }
 
 static bool display_ok(const struct bn_link_display *d)
@@ -88,7 +89,7 @@ static bool display_ok(const struct bn_link_display *d)
 	if (d->enabled == 0)
 		return true;
 	return d->enabled == 1 && pixels_ok(d->width) && pixels_ok(d->height) &&
-		d->refresh_mhz >= REFRESH_MHZ_MIN && d->refresh_mhz <= REFRESH_MHZ_MAX;
+	       d->refresh_mhz >= REFRESH_MHZ_MIN && d->refresh_mhz <= REFRESH_MHZ_MAX;
 }
 
 static bool displays_ok(const union payload *p, size_t nfds)
@@ -105,7 +106,7 @@ static bool region_ok(const union payload *p, size_t nfds)
 	const struct bn_link_region *m = &p->region;
 
 	return m->size > 0 && m->guest_addr <= UINT64_MAX - m->size &&
-		m->user_addr <= UINT64_MAX - m->size && m->mmap_offset <= UINT64_MAX - m->size;
+	       m->user_addr <= UINT64_MAX - m->size && m->mmap_offset <= UINT64_MAX - m->size;
 }
 
 static bool vring_ok(const union payload *p, size_t nfds)
@@ -113,8 +114,8 @@ static bool vring_ok(const union payload *p, size_t nfds)
 	const struct bn_link_vring *m = &p->vring;
 
 	return m->index < BN_LINK_QUEUES && m->num >= 1 && m->num <= BN_LINK_QUEUE_SIZE_MAX &&
-		(m->num & (m->num - 1)) == 0 && m->base <= UINT16_MAX && m->restore <= 1 &&
-		m->fresh <= 1;
+	       (m->num & (m->num - 1)) == 0 && m->base <= UINT16_MAX && m->restore <= 1 &&
+	       m->fresh <= 1;
 }
 
 static bool queue_ok(const union payload *p, size_t nfds)
@@ -185,7 +186,7 @@ static bool cursor_ok(const union payload *p, size_t nfds)
 	const struct cursor_head *m = &p->cursor;
 
 	return m->scanout < BN_LINK_SCANOUTS && m->visible <= 1 &&
-		(m->visible == 0 || (m->hot_x < CURSOR_SIZE && m->hot_y < CURSOR_SIZE));
+	       (m->visible == 0 || (m->hot_x < CURSOR_SIZE && m->hot_y < CURSOR_SIZE));
 }
 
 static bool move_ok(const union payload *p, size_t nfds)
@@ -208,12 +209,15 @@ struct kind {
 
 static const struct kind kinds[] = {
 	[BN_LINK_HELLO] = {"HELLO", false, 3, 4, sizeof(struct bn_link_hello), hello_ok},
-	[BN_LINK_DISPLAYS] = {"DISPLAYS", false, 0, 0, sizeof(struct bn_link_displays), displays_ok},
+	[BN_LINK_DISPLAYS] = {"DISPLAYS", false, 0, 0, sizeof(struct bn_link_displays),
+		displays_ok},
 	[BN_LINK_FEATURES] = {"FEATURES", false, 0, 0, sizeof(struct bn_link_u64), NULL},
 	[BN_LINK_MEM_ADD] = {"MEM_ADD", false, 1, 1, sizeof(struct bn_link_region), region_ok},
-	[BN_LINK_MEM_REMOVE] = {"MEM_REMOVE", false, 0, 0, sizeof(struct bn_link_region), region_ok},
+	[BN_LINK_MEM_REMOVE] = {"MEM_REMOVE", false, 0, 0, sizeof(struct bn_link_region),
+		region_ok},
 	[BN_LINK_MEM_CLEAR] = {"MEM_CLEAR", false, 0, 0, 0, NULL},
-	[BN_LINK_VRING_START] = {"VRING_START", false, 1, 1, sizeof(struct bn_link_vring), vring_ok},
+	[BN_LINK_VRING_START] = {"VRING_START", false, 1, 1, sizeof(struct bn_link_vring),
+		vring_ok},
 	[BN_LINK_VRING_CALL] = {"VRING_CALL", false, 0, 1, sizeof(struct bn_link_u64), queue_ok},
 	[BN_LINK_VRING_STOP] = {"VRING_STOP", false, 0, 0, sizeof(struct bn_link_u64), queue_ok},
 	[BN_LINK_PRESENTED] = {"PRESENTED", false, 0, 0, sizeof(struct bn_link_presented),
@@ -238,8 +242,8 @@ static const struct kind *find_kind(uint32_t type)
 	return &kinds[type];
 }
 
-int bn_link_check(const struct bn_link_header *header, const void *payload, size_t size, size_t nfds,
-	bool from_renderer)
+int bn_link_check(const struct bn_link_header *header, const void *payload, size_t size,
+	size_t nfds, bool from_renderer)
 {
 	const struct kind *kind = find_kind(header->type);
 	union payload copy;

@@ -19,34 +19,35 @@ struct kind {
 	bool reply;
 	uint8_t min_fds, max_fds;
 	uint16_t min_size, max_size;
-	/* What the table cannot say; NULL: nothing. Called with at least min_size bytes of payload. */
-	bool (*ok)(const struct bn_vu_header *header, const union bn_vu_payload *payload, size_t nfds);
+	/* What the table cannot say, or NULL. Called with at least min_size bytes of payload. */
+	bool (*ok)(
+		const struct bn_vu_header *header, const union bn_vu_payload *payload, size_t nfds);
 };
 
-/* One fd for each region. User-Mode Linux up to 6.12 sends the size of two regions with a count of one: trailing bytes
- * are legal. */
-static bool mem_table_ok(const struct bn_vu_header *header, const union bn_vu_payload *payload,
-	size_t nfds)
+/* One fd for each region. User-Mode Linux up to 6.12 sends the size of two regions with a count of
+ * one: trailing bytes are legal. */
+static bool mem_table_ok(
+	const struct bn_vu_header *header, const union bn_vu_payload *payload, size_t nfds)
 {
 	uint32_t n = payload->mem_table.nregions;
 
 	return n <= BN_VU_REGIONS_MAX && nfds == n &&
-		header->size >= offsetof(struct bn_vu_mem_table, region) +
-				n * sizeof(struct bn_vu_region);
+	       header->size >=
+		       offsetof(struct bn_vu_mem_table, region) + n * sizeof(struct bn_vu_region);
 }
 
-static bool vring_fd_ok(const struct bn_vu_header *header, const union bn_vu_payload *payload,
-	size_t nfds)
+static bool vring_fd_ok(
+	const struct bn_vu_header *header, const union bn_vu_payload *payload, size_t nfds)
 {
 	return nfds == (payload->u64 & BN_VU_VRING_NOFD ? 0 : 1);
 }
 
 /* Both directions carry the bytes, also the question. */
-static bool config_ok(const struct bn_vu_header *header, const union bn_vu_payload *payload,
-	size_t nfds)
+static bool config_ok(
+	const struct bn_vu_header *header, const union bn_vu_payload *payload, size_t nfds)
 {
 	return payload->config.size <= BN_VU_CONFIG_MAX &&
-		header->size == CONFIG_HEADER + payload->config.size;
+	       header->size == CONFIG_HEADER + payload->config.size;
 }
 
 #define NONE 0, 0

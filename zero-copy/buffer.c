@@ -13,11 +13,12 @@
 #include "common/fd.h"
 
 #define PIXELS_MAX 8192u
-#define STRIDE_MAX (2u * 4u * PIXELS_MAX) /* of memfds: keeps what a buffer makes us map below 512 MiB */
+/* Of memfds: keeps what a buffer makes us map within 512 MiB. */
+#define STRIDE_MAX (2u * 4u * PIXELS_MAX)
 #define PLANES_MAX 4u
 #define OWNERS_MAX 8u
 
-struct private {
+struct attachment {
 	const void *owner; /* NULL: unused */
 	void *object;
 	void (*free)(void *object);
@@ -32,7 +33,7 @@ struct bn_buffer {
 	uint8_t *map; /* NULL for dma-bufs */
 	size_t map_size;
 	size_t pixels; /* offset of the first pixel in map */
-	struct private privates[OWNERS_MAX];
+	struct attachment attachments[OWNERS_MAX];
 };
 
 unsigned bn_fourcc_bytes(uint32_t fourcc)
@@ -65,7 +66,7 @@ static uint32_t fd_count(const struct bn_buffer_attrs *attrs)
 static bool picture_valid(const struct bn_buffer_attrs *attrs)
 {
 	return attrs->width >= 1 && attrs->width <= PIXELS_MAX && attrs->height >= 1 &&
-		attrs->height <= PIXELS_MAX && bn_fourcc_bytes(attrs->fourcc) > 0;
+	       attrs->height <= PIXELS_MAX && bn_fourcc_bytes(attrs->fourcc) > 0;
 }
 
 static bool is_on(int fd, unsigned long magic)
@@ -105,7 +106,7 @@ static int init_memfd(struct bn_buffer *buffer)
 	err = bn_memfd_check(attrs->fd[0], attrs->offset[0] + (uint64_t)stride * attrs->height);
 	if (err < 0)
 		return err;
-	/* A seal keeps the size, but reading a hole of a huge page file faults when the pool is empty. */
+	/* Sealed or not, reading a hole of a huge page file faults when the pool is empty. */
 	if (is_on(attrs->fd[0], HUGETLBFS_MAGIC))
 		return -EINVAL;
 	return map_memfd(buffer);
@@ -126,7 +127,7 @@ static bool plane_valid(const struct bn_buffer_attrs *attrs, uint32_t plane)
 	if (attrs->modifier != DRM_FORMAT_MOD_LINEAR)
 		return true;
 	return stride >= row &&
-		offset + (uint64_t)stride * (attrs->height - 1) + row <= (uint64_t)size;
+	       offset + (uint64_t)stride * (attrs->height - 1) + row <= (uint64_t)size;
 }
 
 static int init_dmabuf(const struct bn_buffer_attrs *attrs)
@@ -205,9 +206,9 @@ static void buffer_destroy(struct bn_buffer *buffer)
 	if (buffer->listener.destroy)
 		buffer->listener.destroy(buffer->data, buffer);
 	for (size_t i = 0; i < OWNERS_MAX; i++) {
-		struct private p = buffer->privates[i];
+		struct attachment p = buffer->attachments[i];
 
-		buffer->privates[i].owner = NULL;
+		buffer->attachments[i].owner = NULL;
 		if (p.owner && p.free)
 			p.free(p.object);
 	}
@@ -261,28 +262,29 @@ const void *bn_buffer_pixels(const struct bn_buffer *buffer)
 }
 
 /* The owner's slot, or with owner NULL a free one. */
-static struct private *find_private(const struct bn_buffer *buffer, const void *owner)
+static struct attachment *find_attachment(const struct bn_buffer *buffer, const void *owner)
 {
 	for (size_t i = 0; i < OWNERS_MAX; i++) {
-		if (buffer->privates[i].owner == owner)
-			return (struct private *)&buffer->privates[i];
+		if (buffer->attachments[i].owner == owner)
+			return (struct attachment *)&buffer->attachments[i];
 	}
 	return NULL;
 }
 
-int bn_buffer_set_private(struct bn_buffer *buffer, const void *owner, void *object, void (*free)(void *object))
+int bn_buffer_set_private(
+	struct bn_buffer *buffer, const void *owner, void *object, void (*free)(void *object))
 {
-	struct private *p = find_private(buffer, owner);
-	struct private old = {0};
+	struct attachment *p = find_attachment(buffer, owner);
+	struct attachment old = {0};
 
 	assert(owner);
 	if (p)
 		old = *p;
 	else
-		p = find_private(buffer, NULL);
+		p = find_attachment(buffer, NULL);
 	if (!p)
 		return -ENOSPC;
-	*p = (struct private){owner, object, free};
+	*p = (struct attachment){owner, object, free};
 	if (old.free)
 		old.free(old.object);
 	return 0;
@@ -290,15 +292,15 @@ int bn_buffer_set_private(struct bn_buffer *buffer, const void *owner, void *obj
 
 void *bn_buffer_get_private(const struct bn_buffer *buffer, const void *owner)
 {
-	struct private *p = owner ? find_private(buffer, owner) : NULL;
+	struct attachment *p = owner ? find_attachment(buffer, owner) : NULL;
 
 	return p ? p->object : NULL;
 }
 
 void bn_buffer_clear_private(struct bn_buffer *buffer, const void *owner)
 {
-	struct private *p = owner ? find_private(buffer, owner) : NULL;
+	struct attachment *p = owner ? find_attachment(buffer, owner) : NULL;
 
 	if (p)
-		*p = (struct private){0};
+		*p = (struct attachment){0};
 }

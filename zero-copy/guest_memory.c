@@ -52,7 +52,8 @@ void bn_guest_memory_clear(struct bn_guest_memory *mem)
 	mem->generation++;
 }
 
-/* The number of regions that start at or below addr: the last of them is the only one that can hold addr. */
+/* The number of regions that start at or below addr: the last of them is the only one that can hold
+ * addr. */
 static size_t count_up_to(const struct bn_guest_memory *mem, uint64_t addr)
 {
 	size_t low = 0, high = mem->count;
@@ -72,8 +73,8 @@ static size_t count_up_to(const struct bn_guest_memory *mem, uint64_t addr)
 static bool region_valid(const struct bn_guest_region *region)
 {
 	return region->size > 0 && region->guest_addr <= UINT64_MAX - region->size &&
-		region->user_addr <= UINT64_MAX - region->size &&
-		region->mmap_offset <= INT64_MAX && region->size <= INT64_MAX - region->mmap_offset;
+	       region->user_addr <= UINT64_MAX - region->size && region->mmap_offset <= INT64_MAX &&
+	       region->size <= INT64_MAX - region->mmap_offset;
 }
 
 static bool overlaps(const struct bn_guest_memory *mem, const struct bn_guest_region *region)
@@ -87,7 +88,8 @@ static bool overlaps(const struct bn_guest_memory *mem, const struct bn_guest_re
 	return last->guest_addr + last->size > region->guest_addr;
 }
 
-/* Offsets and lengths of mappings of huge page files must be multiples of the huge page, which st_blksize tells. */
+/* Offsets and lengths of mappings of huge page files must be multiples of the huge page, which
+ * st_blksize tells. */
 static uint64_t alignment(const struct stat *st)
 {
 	uint64_t page = sysconf(_SC_PAGESIZE), block = st->st_blksize > 0 ? st->st_blksize : 0;
@@ -221,8 +223,8 @@ void *bn_guest_memory_at_user(const struct bn_guest_memory *mem, uint64_t user_a
 	return NULL;
 }
 
-int bn_guest_memory_iov(const struct bn_guest_memory *mem, uint64_t addr, uint64_t len, struct iovec *iov,
-	size_t max)
+int bn_guest_memory_iov(const struct bn_guest_memory *mem, uint64_t addr, uint64_t len,
+	struct iovec *iov, size_t max)
 {
 	size_t n = 0;
 

@@ -79,7 +79,8 @@ static struct bn_buffer *create(struct seen *seen)
 	return buffer;
 }
 
-/* What create says to these attributes. The fds are gone in any case, the leak check of the suite sees to that. */
+/* What create says to these attributes. The fds are gone in any case, the leak check of the suite
+ * sees to that. */
 static int try(const struct bn_buffer_attrs *a)
 {
 	struct bn_buffer *buffer = (void *)1;
@@ -343,7 +344,8 @@ static void test_false_dmabufs(void)
 /* A dma-buf of size bytes from what this machine has, or -1. */
 static int dmabuf(uint64_t size)
 {
-	struct udmabuf_create create = {.memfd = memfd(size), .flags = UDMABUF_FLAGS_CLOEXEC, .size = size};
+	struct udmabuf_create create = {
+		.memfd = memfd(size), .flags = UDMABUF_FLAGS_CLOEXEC, .size = size};
 	struct dma_heap_allocation_data heap = {.len = size, .fd_flags = O_RDWR | O_CLOEXEC};
 	int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), fd = -1, old = create.memfd;
 

@@ -8,7 +8,7 @@
 
 #include "unit.h"
 
-/* Where the extension's timing data are: after section header, product, parameters and interface. */
+/* The extension's timing data come after section header, product, parameters and interface. */
 #define TYPE1 (128 + 5 + 15 + 15 + 13 + 3)
 
 struct parsed {
@@ -89,7 +89,8 @@ static struct parsed parse_type1(const uint8_t *d)
 
 	p.h_total = p.width + (d[6] | d[7] << 8) + 1;
 	p.v_total = p.height + (d[14] | d[15] << 8) + 1;
-	p.refresh = ((d[0] | d[1] << 8 | d[2] << 16) + 1) * 10000.0 / ((double)p.h_total * p.v_total);
+	p.refresh =
+		((d[0] | d[1] << 8 | d[2] << 16) + 1) * 10000.0 / ((double)p.h_total * p.v_total);
 	return p;
 }
 
@@ -158,13 +159,18 @@ static void test_identity(void)
 	CU_ASSERT_EQUAL((maker >> 10) + '@', 'B');
 	CU_ASSERT_EQUAL((maker >> 5 & 31) + '@', 'N');
 	CU_ASSERT_EQUAL((maker & 31) + '@', 'C');
-	CU_ASSERT_EQUAL(edid[12] | edid[13] << 8 | edid[14] << 16 | (uint32_t)edid[15] << 24, 0x12345678);
+	CU_ASSERT_EQUAL(
+		edid[12] | edid[13] << 8 | edid[14] << 16 | (uint32_t)edid[15] << 24, 0x12345678);
 	CU_ASSERT(edid[18] == 1 && edid[19] == 4);
 	CU_ASSERT(edid[21] == 30 && edid[22] == 11);
 	CU_ASSERT_EQUAL(parse_detailed(edid + 54).width_mm, 300);
 	CU_ASSERT_EQUAL(parse_detailed(edid + 54).height_mm, 113);
 	CU_ASSERT_EQUAL(memcmp(edid + 72, "\0\0\0\xfc\0Cluster\n     ", 18), 0);
-	CU_ASSERT_EQUAL(memcmp(edid + 90, "\0\0\0\xff\0" "305419896\n   ", 18), 0);
+	CU_ASSERT_EQUAL(memcmp(edid + 90,
+				"\0\0\0\xff\0"
+				"305419896\n   ",
+				18),
+		0);
 }
 
 static void test_names(void)
@@ -217,10 +223,12 @@ static void test_sweep(void)
 		for (uint32_t height = 64; height <= 8192; height += 317) {
 			uint32_t rate = rates[(width + height) % 8];
 			size_t size = generate(width, height, rate, edid);
-			struct parsed p = size == 256 ? parse_type1(edid + TYPE1) : parse_detailed(edid + 54);
+			struct parsed p =
+				size == 256 ? parse_type1(edid + TYPE1) : parse_detailed(edid + 54);
 
-			wrong += size == 0 || sum(edid, 128) || (size == 256 && sum(edid + 128, 128)) ||
-				p.width != width || p.height != height;
+			wrong += size == 0 || sum(edid, 128) ||
+				 (size == 256 && sum(edid + 128, 128)) || p.width != width ||
+				 p.height != height;
 			off += p.refresh * 1000 / rate < 0.9999 || p.refresh * 1000 / rate > 1.0001;
 		}
 	}

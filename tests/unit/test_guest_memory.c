@@ -226,15 +226,18 @@ static void test_slots(void)
 	CU_ASSERT_EQUAL(failed, 0);
 	CU_ASSERT_EQUAL(add(mem, 1ull << 40, PAGE, 0), -ENOSPC);
 	CU_ASSERT_EQUAL(bn_guest_memory_size(mem), BN_GUEST_MEMORY_SLOTS * PAGE);
-	CU_ASSERT_EQUAL(bn_guest_memory_iov(mem, 0, BN_GUEST_MEMORY_SLOTS * PAGE, iov,
-				BN_GUEST_MEMORY_SLOTS), BN_GUEST_MEMORY_SLOTS);
+	CU_ASSERT_EQUAL(bn_guest_memory_iov(
+				mem, 0, BN_GUEST_MEMORY_SLOTS * PAGE, iov, BN_GUEST_MEMORY_SLOTS),
+		BN_GUEST_MEMORY_SLOTS);
 	for (unsigned i = 0; i < BN_GUEST_MEMORY_SLOTS; i++)
 		failed += word(iov[i].iov_base) != i % 64 * PAGE || iov[i].iov_len != PAGE;
 	CU_ASSERT_EQUAL(failed, 0);
 	CU_ASSERT_EQUAL(bn_guest_memory_iov(mem, 0, BN_GUEST_MEMORY_SLOTS * PAGE, iov,
-				BN_GUEST_MEMORY_SLOTS - 1), -E2BIG);
+				BN_GUEST_MEMORY_SLOTS - 1),
+		-E2BIG);
 	CU_ASSERT_EQUAL(bn_guest_memory_iov(mem, 0, BN_GUEST_MEMORY_SLOTS * PAGE + 1, iov,
-				BN_GUEST_MEMORY_SLOTS), -EFAULT);
+				BN_GUEST_MEMORY_SLOTS),
+		-EFAULT);
 	close(fd);
 	bn_guest_memory_destroy(mem);
 }
@@ -327,7 +330,8 @@ static bool points_to(const struct model *m, const void *host, uint64_t addr)
 {
 	uint64_t aligned = addr & ~7ull;
 
-	return word((const uint8_t *)host - (addr - aligned)) == m->cells[(aligned - m->base) / 8].offset;
+	return word((const uint8_t *)host - (addr - aligned)) ==
+	       m->cells[(aligned - m->base) / 8].offset;
 }
 
 static void step_at(struct model *m)
@@ -383,7 +387,8 @@ static void step(struct model *m)
 
 	steps[roll(m, sizeof(steps) / sizeof(steps[0]))](m);
 	expect(m, bn_guest_memory_size(m->mem) == m->size, "size");
-	expect(m, (bn_guest_memory_generation(m->mem) != generation) == (m->size != size), "generation");
+	expect(m, (bn_guest_memory_generation(m->mem) != generation) == (m->size != size),
+		"generation");
 }
 
 static void test_model(void)

@@ -6,8 +6,8 @@
 
 #include "unit.h"
 
-/* The payload goes through a heap copy of exactly its size, one byte off any alignment: AddressSanitizer and UBSan see a
- * check that reads too far or assumes alignment. */
+/* The payload goes through a heap copy of exactly its size, one byte off any alignment:
+ * AddressSanitizer and UBSan see a check that reads too far or assumes alignment. */
 static int check(uint32_t type, const void *payload, size_t size, size_t nfds, bool from_renderer)
 {
 	struct bn_link_header header = {.type = type, .size = size};
@@ -323,7 +323,8 @@ static void test_frames(void)
 
 static void test_cursor_and_fault(void)
 {
-	static struct bn_link_cursor_image c = {.visible = 1, .hot_x = 63, .hot_y = 63, .x = INT32_MIN};
+	static struct bn_link_cursor_image c = {
+		.visible = 1, .hot_x = 63, .hot_y = 63, .x = INT32_MIN};
 	struct bn_link_cursor_move v = {.scanout = 15, .x = INT32_MAX};
 	struct bn_link_fault f = {.fatal = 1};
 

@@ -158,13 +158,15 @@ static void test_not_offered(void)
 {
 	static const uint32_t requests[] = {BN_VU_SET_LOG_BASE, BN_VU_SET_LOG_FD,
 		BN_VU_GET_INFLIGHT_FD, BN_VU_SET_INFLIGHT_FD, BN_VU_VRING_KICK, BN_VU_SET_STATUS,
-		BN_VU_GET_STATUS, 0, 19, 20, 22, 23, 26, 30, 41, 44, 45, 1000, 0x80000000, UINT32_MAX};
+		BN_VU_GET_STATUS, 0, 19, 20, 22, 23, 26, 30, 41, 44, 45, 1000, 0x80000000,
+		UINT32_MAX};
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		CU_ASSERT_EQUAL(check_empty(requests[i], 0, 0), -ENOTSUP);
 		CU_ASSERT_EQUAL(check_empty(requests[i], 8, 1), -ENOTSUP);
 		CU_ASSERT_EQUAL(check_empty(requests[i], sizeof(union bn_vu_payload), 0), -ENOTSUP);
-		CU_ASSERT_EQUAL(check_empty(requests[i], sizeof(union bn_vu_payload) + 1, 0), -EPROTO);
+		CU_ASSERT_EQUAL(
+			check_empty(requests[i], sizeof(union bn_vu_payload) + 1, 0), -EPROTO);
 		CU_ASSERT_EQUAL(check_empty(requests[i], UINT32_MAX, 0), -EPROTO);
 	}
 }

@@ -1,8 +1,10 @@
-/* The renderer link: what binnacled and one binnacle-renderer say to each other over a SOCK_SEQPACKET pair, and the three memfds
- * they share. Both are built together, so this is no stable protocol; but the renderer may be under a guest's control, so the daemon checks every
+/* The renderer link: what binnacled and one binnacle-renderer say to each other over a
+ * SOCK_SEQPACKET pair, and the three memfds they share. Both are built together, so this is no
+ * stable protocol; but the renderer may be under a guest's control, so the daemon checks every
  * message with bn_link_check() and believes nothing in the shared memfds.
  *
- * Sizes and layouts use fixed-width members without implicit padding; host byte order (one machine). */
+ * Sizes and layouts use fixed-width members without implicit padding; host byte order (one
+ * machine). */
 #ifndef BN_PROTOCOL_LINK_H
 #define BN_PROTOCOL_LINK_H
 
@@ -20,22 +22,25 @@
 
 enum bn_link_type {
 	/* daemon → renderer */
-	BN_LINK_HELLO = 1,	/* bn_link_hello + 3 fds: journal, inflight, stats (+ a 4th: the render node, if gpu is RENDER_NODE) */
+	/* bn_link_hello + 3 fds: journal, inflight, stats (+ render node if gpu says so) */
+	BN_LINK_HELLO = 1,
 	BN_LINK_DISPLAYS,	/* bn_link_displays */
 	BN_LINK_FEATURES,	/* bn_link_u64: the virtio features that the driver accepted */
 	BN_LINK_MEM_ADD,	/* bn_link_region + 1 fd → ACK */
 	BN_LINK_MEM_REMOVE,	/* bn_link_region → ACK */
 	BN_LINK_MEM_CLEAR,	/* no payload → ACK */
 	BN_LINK_VRING_START,	/* bn_link_vring + 1 fd (kick) → ACK */
-	BN_LINK_VRING_CALL,	/* bn_link_u64 = index + 0 or 1 fd: replaces the call fd; may come before START */
-	BN_LINK_VRING_STOP,	/* bn_link_u64 = index → ACK with value = the base to resume from; sent when nothing is in flight any more */
+	BN_LINK_VRING_CALL,	/* bn_link_u64 = index + 0 or 1 fd: call fd; also before START */
+	/* bn_link_u64 = index → ACK with value = the base to resume from; sent when nothing is in
+	 * flight any more */
+	BN_LINK_VRING_STOP,
 	BN_LINK_PRESENTED,	/* bn_link_presented */
-	BN_LINK_RELEASE,	/* bn_link_u64 = buffer id: the daemon no longer reads it, the renderer may write again */
+	BN_LINK_RELEASE,	/* bn_link_u64 = buffer id: the renderer may write to it again */
 	/* renderer → daemon */
 	BN_LINK_READY = 64,	/* bn_link_ready, once, after HELLO */
 	BN_LINK_ACK,		/* bn_link_ack, one for each message marked → ACK, in order */
 	BN_LINK_BUFFER_NEW,	/* bn_link_buffer + 1–4 fds (one per plane; memfd: one) */
-	BN_LINK_BUFFER_GONE,	/* bn_link_u64 = buffer id: forget it once it is not shown any more */
+	BN_LINK_BUFFER_GONE,	/* bn_link_u64 = buffer id: forget it once it is not shown */
 	BN_LINK_FRAME,		/* bn_link_frame */
 	BN_LINK_CURSOR_IMAGE,	/* bn_link_cursor_image */
 	BN_LINK_CURSOR_MOVE,	/* bn_link_cursor_move */
@@ -59,9 +64,11 @@ struct bn_link_hello {
 	uint32_t version;
 	uint32_t gpu;	      /* enum bn_link_gpu */
 	uint32_t num_scanouts; /* 1–16 */
-	uint32_t restore;     /* 1: the journal and the inflight memfd hold a predecessor's state to take over; 0: both are fresh */
+	/* 1: journal and inflight memfd hold a predecessor's state to take over; 0: both fresh */
+	uint32_t restore;
 	uint64_t journal_size; /* bytes of that memfd */
-	uint64_t host_memory_max; /* bytes that resources may take on the host; creating more answers OUT_OF_MEMORY */
+	/* Bytes that resources may take on the host; creating more answers OUT_OF_MEMORY. */
+	uint64_t host_memory_max;
 	char vm[32];	      /* the VM's name, NUL-terminated */
 };
 
@@ -87,8 +94,11 @@ struct bn_link_vring {
 	uint32_t index, num; /* queue, its size: a power of two up to BN_LINK_QUEUE_SIZE_MAX */
 	uint64_t desc_user, avail_user, used_user; /* front-end addresses */
 	uint32_t base;	     /* last available index taken, 0–65535 */
-	uint32_t restore;    /* 1: this ring ran in a renderer that died: derive the base from used index and inflight table instead */
-	uint32_t fresh;	     /* 1: the driver starts anew: forget every resource and context of the old one first */
+	/* 1: this ring ran in a renderer that died: derive the base from used index and inflight
+	 * table instead */
+	uint32_t restore;
+	/* 1: the driver starts anew: forget every resource and context of the old one first */
+	uint32_t fresh;
 	uint32_t reserved;
 };
 
@@ -131,7 +141,7 @@ struct bn_link_buffer {
 };
 
 struct bn_link_frame {
-	uint64_t seq;	    /* rises by at least 1 with each frame of a renderer, over all scanouts */
+	uint64_t seq;	    /* rises with each frame of a renderer, over all scanouts */
 	uint64_t buffer;    /* 0: the scanout is off */
 	uint64_t flush_ns;  /* CLOCK_MONOTONIC when the flush was taken from the ring */
 	uint32_t scanout;
@@ -160,19 +170,22 @@ struct bn_link_fault {
 
 #define BN_LINK_PAYLOAD_MAX sizeof(struct bn_link_cursor_image)
 
-/* 0 when header and payload (size bytes received after the header, nfds fds) are of a known type that the given side may send,
- * with the exact size and a legal number of fds, every enum, count and string within bounds; else -EPROTO. from_renderer tells who sent it.
- * payload may be NULL when size is 0 and need not be aligned. Positions and rectangles are bounded to 8192 pixels, but whether they lie within the buffer,
- * and whether an id is known, is the caller's to check. */
-int bn_link_check(const struct bn_link_header *header, const void *payload, size_t size, size_t nfds,
-	bool from_renderer);
+/* 0 when header and payload (size bytes received after the header, nfds fds) are of a known type
+ * that the given side may send, with the exact size and a legal number of fds, every enum, count
+ * and string within bounds; else -EPROTO. from_renderer tells who sent it. payload may be NULL when
+ * size is 0 and need not be aligned. Rectangles are bounded to 8192 pixels, but whether they lie
+ * within the buffer, and whether an id is known, is the caller's to check; cursor positions may be
+ * anything. */
+int bn_link_check(const struct bn_link_header *header, const void *payload, size_t size,
+	size_t nfds, bool from_renderer);
 /* For logs; "?" for unknown types. */
 const char *bn_link_name(uint32_t type);
 
-/* ---- shared memfds, made and sealed by the daemon, mapped by both or handed on to the next renderer ---- */
+/* ---- shared memfds, made and sealed by the daemon, mapped by both or handed on ---- */
 
-/* Descriptors in flight of one split ring, in the manner of vhost-user's VhostUserInflight split layout (QEMU docs/interop/vhost-user.rst, "Inflight I/O
- * tracking"): enough for the next renderer to answer each exactly once. */
+/* Descriptors in flight of one split ring, in the manner of vhost-user's VhostUserInflight split
+ * layout (QEMU docs/interop/vhost-user.rst, "Inflight I/O tracking"): enough for the next renderer
+ * to answer each exactly once. */
 struct bn_inflight_queue {
 	uint16_t used_idx;   /* used->idx after the last completed batch */
 	uint16_t last_head;  /* head of the last completion begun */
@@ -183,7 +196,8 @@ struct bn_inflight {
 	struct bn_inflight_queue queue[BN_LINK_QUEUES];
 };
 
-/* Always-on counters of a renderer, written by it alone, read by the daemon at any time (relaxed atomics). */
+/* Always-on counters of a renderer, written by it alone, read by the daemon at any time (relaxed
+ * atomics). */
 struct bn_stats {
 	uint64_t commands, errors;     /* control-queue commands taken, answered with an error */
 	uint64_t cursor_commands;

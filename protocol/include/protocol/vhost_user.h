@@ -1,5 +1,6 @@
-/* vhost-user on the wire, as far as a GPU back end meets it (QEMU docs/interop/vhost-user.rst; ids and layouts checked against QEMU 7.2–11.1 and Linux'
- * arch/um/drivers/vhost_user.h). Host byte order. No I/O here. */
+/* vhost-user on the wire, as far as a GPU back end meets it (QEMU docs/interop/vhost-user.rst; ids
+ * and layouts checked against QEMU 7.2–11.1 and Linux' arch/um/drivers/vhost_user.h). Host byte
+ * order. No I/O here. */
 #ifndef BN_PROTOCOL_VHOST_USER_H
 #define BN_PROTOCOL_VHOST_USER_H
 
@@ -64,12 +65,13 @@ enum bn_vu_protocol_feature {
 	BN_VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 };
 
-/* What we offer, exactly: QEMU acknowledges every bit offered below its maximum, also ones that it does not implement. */
-#define BN_VU_PROTOCOL_FEATURES                                                                     \
-	((1ull << BN_VU_PROTOCOL_F_MQ) | (1ull << BN_VU_PROTOCOL_F_REPLY_ACK) |                     \
-		(1ull << BN_VU_PROTOCOL_F_BACKEND_REQ) | (1ull << BN_VU_PROTOCOL_F_CONFIG) |        \
-		(1ull << BN_VU_PROTOCOL_F_BACKEND_SEND_FD) |                                        \
-		(1ull << BN_VU_PROTOCOL_F_RESET_DEVICE) |                                           \
+/* What we offer, exactly: QEMU acknowledges every bit offered below its maximum, also ones that it
+ * does not implement. */
+#define BN_VU_PROTOCOL_FEATURES \
+	((1ull << BN_VU_PROTOCOL_F_MQ) | (1ull << BN_VU_PROTOCOL_F_REPLY_ACK) | \
+		(1ull << BN_VU_PROTOCOL_F_BACKEND_REQ) | (1ull << BN_VU_PROTOCOL_F_CONFIG) | \
+		(1ull << BN_VU_PROTOCOL_F_BACKEND_SEND_FD) | \
+		(1ull << BN_VU_PROTOCOL_F_RESET_DEVICE) | \
 		(1ull << BN_VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 
 struct bn_vu_header {
@@ -114,12 +116,16 @@ union bn_vu_payload {
 	uint8_t raw[512];
 };
 
-/* Whether a request of this kind is answered by itself (GET_*), or only when REPLY_ACK is negotiated and NEED_REPLY set. */
+/* Whether a request of this kind is answered by itself (GET_*), or only when REPLY_ACK is
+ * negotiated and NEED_REPLY set. */
 bool bn_vu_has_reply(uint32_t request);
-/* 0 when the header is one that may come (version 1, no REPLY flag, known request, size within that request's bounds — User-Mode Linux' SET_MEM_TABLE
- * has trailing bytes — and nfds what the request may carry given its payload); -EPROTO for a broken header or wrong number of fds or size (the stream cannot be trusted: end the
- * connection), -ENOTSUP for a well-formed request that we do not know or never offered (skip its payload, answer an error where one is due). payload holds header->size bytes
- * when that is at most sizeof(union bn_vu_payload), which is checked too; it may be NULL when header->size is 0. The fds of a refused request are the caller's to close. */
+/* 0 when the header is one that may come (version 1, no REPLY flag, known request, size within that
+ * request's bounds — User-Mode Linux' SET_MEM_TABLE has trailing bytes — and nfds what the request
+ * may carry given its payload); -EPROTO for a broken header or wrong number of fds or size (the
+ * stream cannot be trusted: end the connection), -ENOTSUP for a well-formed request that we do not
+ * know or never offered (skip its payload, answer an error where one is due). payload holds
+ * header->size bytes when that is at most sizeof(union bn_vu_payload), which is checked too; it may
+ * be NULL when header->size is 0. The fds of a refused request are the caller's to close. */
 int bn_vu_check(const struct bn_vu_header *header, const union bn_vu_payload *payload, size_t nfds);
 /* For logs; "?" for unknown ones. */
 const char *bn_vu_name(uint32_t request);

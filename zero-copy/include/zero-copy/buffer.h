@@ -1,6 +1,8 @@
-/* A picture that a producer shows and consumers use without copying: memory (memfd) or dma-buf, with the producer/consumer life of
- * wlroots' wlr_buffer: the producer drops it once, each consumer locks and unlocks it; when it is dropped and nobody holds a lock, it is
- * destroyed; when the last lock goes while it is not dropped, `release` tells the producer that it may write again. One thread. */
+/* A picture that a producer shows and consumers use without copying: memory (memfd) or dma-buf,
+ * with the producer/consumer life of wlroots' wlr_buffer: the producer drops it once, each consumer
+ * locks and unlocks it; when it is dropped and nobody holds a lock, it is destroyed; when the last
+ * lock goes while it is not dropped, `release` tells the producer that it may write again. One
+ * thread. */
 #ifndef BN_ZERO_COPY_BUFFER_H
 #define BN_ZERO_COPY_BUFFER_H
 
@@ -32,10 +34,11 @@ struct bn_buffer_listener {
 	void (*destroy)(void *data, struct bn_buffer *buffer);
 };
 
-/* Checks the attributes as hostile and takes ownership of the fds (memfd: fd[0]; dma-buf: the first `planes`, at most 4) whatever the result.
- * Memfd: stride and offset are multiples of 4, stride × height + offset lies within the file, no huge pages; mapped read-only. Dma-buf: every fd is one;
- * linear planes lie within it. listener may be NULL and is copied.
- * Returns 0, -EINVAL (attributes), -EPERM (memfd without F_SEAL_SHRINK), -ENOMEM, -errno of mmap; *out is NULL on failure. */
+/* Checks the attributes as hostile and takes ownership of the fds (memfd: fd[0]; dma-buf: the first
+ * `planes`, at most 4) whatever the result. Memfd: stride and offset are multiples of 4, stride ×
+ * height + offset lies within the file, no huge pages; mapped read-only. Dma-buf: every fd is one;
+ * linear planes lie within it. listener may be NULL and is copied. Returns 0, -EINVAL (attributes),
+ * -EPERM (memfd without F_SEAL_SHRINK), -ENOMEM, -errno of mmap; *out is NULL on failure. */
 int bn_buffer_create(struct bn_buffer **out, const struct bn_buffer_attrs *attrs,
 	const struct bn_buffer_listener *listener, void *data);
 /* Producer's last word, once. Destroys the buffer when nobody holds a lock. NULL is allowed. */
@@ -49,14 +52,17 @@ bool bn_buffer_locked(const struct bn_buffer *buffer);
 const struct bn_buffer_attrs *bn_buffer_attrs(const struct bn_buffer *buffer);
 /* First byte of plane 0 (offset applied), NULL for dma-bufs. */
 const void *bn_buffer_pixels(const struct bn_buffer *buffer);
-/* A consumer's own object for this buffer (a wl_buffer, a KMS framebuffer): found again by owner, destroyed through `free` with the buffer. At most 8
- * owners; -ENOSPC past that. Setting again frees the owner's former object. `free` may be NULL. Get returns NULL when there is none. */
-int bn_buffer_set_private(struct bn_buffer *buffer, const void *owner, void *object, void (*free)(void *object));
+/* A consumer's own object for this buffer (a wl_buffer, a KMS framebuffer): found again by owner,
+ * destroyed through `free` with the buffer. At most 8 owners; -ENOSPC past that. Setting again
+ * frees the owner's former object. `free` may be NULL. Get returns NULL when there is none. */
+int bn_buffer_set_private(
+	struct bn_buffer *buffer, const void *owner, void *object, void (*free)(void *object));
 void *bn_buffer_get_private(const struct bn_buffer *buffer, const void *owner);
 /* Forgets the owner's object without calling its free. */
 void bn_buffer_clear_private(struct bn_buffer *buffer, const void *owner);
 
-/* Bytes per pixel of the formats that buffers may have (all 32-bit RGB orders and RGB565), 0 for others. */
+/* Bytes per pixel of the formats that buffers may have (all 32-bit RGB orders and RGB565), 0 for
+ * others. */
 unsigned bn_fourcc_bytes(uint32_t fourcc);
 
 #endif
