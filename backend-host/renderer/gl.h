@@ -28,9 +28,14 @@ unsigned bn_gl_capsets(struct bn_gl *gl, struct bn_link_capset *out);
 int bn_gl_capset(struct bn_gl *gl, uint32_t id, uint32_t version, void *out);
 bool bn_gl_has_context_init(const struct bn_gl *gl);
 
-/* Readable when bn_gl_dispatch() has something to do (finished fences). -1: call bn_gl_poll() after each batch of commands instead. */
+/* Readable when bn_gl_dispatch() has something to do (finished fences). Never -1: there is always such an fd, and no timer is needed. */
 int bn_gl_fd(const struct bn_gl *gl);
 void bn_gl_dispatch(struct bn_gl *gl);
+/* Reports what is finished by now without a system call: call it after each batch of commands (a fence over work that is already done is reported here, the fd then wakes nobody)
+ * and as often as you like while spinning. True if a fence was reported. */
+bool bn_gl_poll(struct bn_gl *gl);
+/* Fences made and not reported. */
+unsigned bn_gl_fences_pending(const struct bn_gl *gl);
 
 /* Contexts, resources: ids are the guest's and checked by the caller. All return 0 or -errno. */
 int bn_gl_ctx_create(struct bn_gl *gl, uint32_t ctx_id, uint32_t capset_id, const char *name);
@@ -54,7 +59,10 @@ int bn_gl_transfer_in(struct bn_gl *gl, const struct bn_gl_transfer *t);  /* gue
 int bn_gl_transfer_out(struct bn_gl *gl, const struct bn_gl_transfer *t); /* resource → guest backing */
 /* buf: ndwords 32-bit words, 8-byte aligned, private memory. -EINVAL also when the context is lost: then bn_gl_ctx_lost() turns true. */
 int bn_gl_submit(struct bn_gl *gl, uint32_t ctx_id, void *buf, uint32_t ndwords);
-/* A fence after everything submitted to this context so far; comes back through listener->fence. */
+/* True once a submit broke the context: everything but destroying it fails from there on. False for unknown ids. */
+bool bn_gl_ctx_lost(const struct bn_gl *gl, uint32_t ctx_id);
+/* A fence after everything submitted to this context so far (0: after everything done outside contexts, such as transfers); comes back through listener->fence with ring_idx 0. Fences are reported
+ * in the order of their making, over all contexts, each exactly once, also when their context is destroyed first. -EINVAL: no such context. */
 int bn_gl_fence(struct bn_gl *gl, uint32_t ctx_id, uint64_t fence_id);
 
 /* Scanout of a resource. */

@@ -21,7 +21,6 @@ enum {
 	CCMD_CREATE_SUB_CTX = 29,
 	CCMD_DESTROY_SUB_CTX = 30,
 	CCMD_BIND_SHADER = 31,
-	CCMD_UNKNOWN = 250,
 };
 /* p_defines.h */
 enum {
@@ -90,7 +89,7 @@ void bn_virgl_nop(struct bn_virgl_stream *s, uint32_t len)
 
 void bn_virgl_garbage(struct bn_virgl_stream *s)
 {
-	command1(s, CCMD_UNKNOWN, 0, 0xdeadbeef);
+	command1(s, CCMD_CLEAR, 0, 0xdeadbeef);
 }
 
 void bn_virgl_create_sub_ctx(struct bn_virgl_stream *s, uint32_t id)

@@ -52,7 +52,7 @@ void bn_virgl_reset(struct bn_virgl_stream *s);
 
 /* NOP with len words of zero payload. */
 void bn_virgl_nop(struct bn_virgl_stream *s, uint32_t len);
-/* A command of a number that no version knows: the context is lost when the host decodes it. */
+/* A CLEAR of the wrong length: the context is lost when the host decodes it. (A merely unknown command is refused, but the context lives on.) */
 void bn_virgl_garbage(struct bn_virgl_stream *s);
 void bn_virgl_create_sub_ctx(struct bn_virgl_stream *s, uint32_t id);
 void bn_virgl_set_sub_ctx(struct bn_virgl_stream *s, uint32_t id);
