@@ -29,7 +29,8 @@ void tg_front_close(struct tg_front *f)
 	bn_fd_close(&f->backend_req);
 }
 
-int tg_front_send_bytes(struct tg_front *f, const void *bytes, size_t len, const int *fds, size_t nfds)
+int tg_front_send_bytes(
+	struct tg_front *f, const void *bytes, size_t len, const int *fds, size_t nfds)
 {
 	struct iovec iov = {(void *)bytes, len};
 	/* More than any back end takes: too many fds is one of the mistakes to make. */
@@ -114,7 +115,8 @@ int tg_front_set(struct tg_front *f, uint32_t request, const void *payload, uint
 {
 	bool ack = f->protocol & (1ull << BN_VU_PROTOCOL_F_REPLY_ACK);
 	uint64_t result = 0;
-	int err = tg_front_send(f, request, ack ? BN_VU_FLAG_NEED_REPLY : 0, payload, size, fds, nfds);
+	int err = tg_front_send(
+		f, request, ack ? BN_VU_FLAG_NEED_REPLY : 0, payload, size, fds, nfds);
 	if (err < 0)
 		return err;
 	if (!ack)
@@ -215,7 +217,8 @@ int tg_front_handshake(struct tg_front *f, uint64_t feature_mask, uint64_t proto
 	if (err < 0)
 		return err;
 	value &= protocol_mask;
-	/* The answer to this one is not asked for: whether it may be depends on the message itself. */
+	/* The answer to this one is not asked for: whether it may be depends on the message itself.
+	 */
 	err = tg_front_send(f, BN_VU_SET_PROTOCOL_FEATURES, 0, &value, sizeof(value), NULL, 0);
 	f->protocol = value;
 	if (!err && has(f, BN_VU_PROTOCOL_F_MQ))

@@ -25,15 +25,16 @@ uint32_t tg_edid(struct tg_vm *vm, uint32_t scanout, struct virtio_gpu_resp_edid
 
 uint32_t tg_capset_info(struct tg_vm *vm, uint32_t index, struct virtio_gpu_resp_capset_info *out)
 {
-	struct virtio_gpu_get_capset_info cmd = {HDR(VIRTIO_GPU_CMD_GET_CAPSET_INFO, 0),
-		.capset_index = index};
+	struct virtio_gpu_get_capset_info cmd = {
+		HDR(VIRTIO_GPU_CMD_GET_CAPSET_INFO, 0), .capset_index = index};
 	return tg_command(vm, &cmd, sizeof(cmd), out, sizeof(*out));
 }
 
-uint32_t tg_capset(struct tg_vm *vm, uint32_t id, uint32_t version, void *out, size_t size, size_t *got)
+uint32_t tg_capset(
+	struct tg_vm *vm, uint32_t id, uint32_t version, void *out, size_t size, size_t *got)
 {
-	struct virtio_gpu_get_capset cmd = {HDR(VIRTIO_GPU_CMD_GET_CAPSET, 0), .capset_id = id,
-		.capset_version = version};
+	struct virtio_gpu_get_capset cmd = {
+		HDR(VIRTIO_GPU_CMD_GET_CAPSET, 0), .capset_id = id, .capset_version = version};
 	struct iovec iov = {&cmd, sizeof(cmd)};
 	size_t head = sizeof(struct virtio_gpu_ctrl_hdr);
 	uint8_t *answer = calloc(1, head + size);
@@ -68,13 +69,13 @@ uint32_t tg_create_2d(struct tg_vm *vm, uint32_t res, uint32_t format, uint32_t 
 
 uint32_t tg_unref(struct tg_vm *vm, uint32_t res)
 {
-	struct virtio_gpu_resource_unref cmd = {HDR(VIRTIO_GPU_CMD_RESOURCE_UNREF, 0),
-		.resource_id = res};
+	struct virtio_gpu_resource_unref cmd = {
+		HDR(VIRTIO_GPU_CMD_RESOURCE_UNREF, 0), .resource_id = res};
 	return command(vm, &cmd, sizeof(cmd));
 }
 
-uint32_t tg_attach_claiming(struct tg_vm *vm, uint32_t res, const struct virtio_gpu_mem_entry *entries,
-	uint32_t n, uint32_t claimed)
+uint32_t tg_attach_claiming(struct tg_vm *vm, uint32_t res,
+	const struct virtio_gpu_mem_entry *entries, uint32_t n, uint32_t claimed)
 {
 	struct virtio_gpu_resource_attach_backing cmd = {
 		HDR(VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING, 0), .resource_id = res,
@@ -83,7 +84,8 @@ uint32_t tg_attach_claiming(struct tg_vm *vm, uint32_t res, const struct virtio_
 	return tg_finish(tg_submit(vm, TG_CONTROL, out, 2, sizeof(cmd.hdr)), NULL, 0);
 }
 
-uint32_t tg_attach(struct tg_vm *vm, uint32_t res, const struct virtio_gpu_mem_entry *entries, uint32_t n)
+uint32_t tg_attach(
+	struct tg_vm *vm, uint32_t res, const struct virtio_gpu_mem_entry *entries, uint32_t n)
 {
 	return tg_attach_claiming(vm, res, entries, n, n);
 }
@@ -97,8 +99,8 @@ uint32_t tg_detach(struct tg_vm *vm, uint32_t res)
 
 uint32_t tg_transfer_2d(struct tg_vm *vm, uint32_t res, struct virtio_gpu_rect r, uint64_t offset)
 {
-	struct virtio_gpu_transfer_to_host_2d cmd = {HDR(VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D, 0), .r = r,
-		.offset = offset, .resource_id = res};
+	struct virtio_gpu_transfer_to_host_2d cmd = {HDR(VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D, 0),
+		.r = r, .offset = offset, .resource_id = res};
 	return command(vm, &cmd, sizeof(cmd));
 }
 
@@ -111,22 +113,22 @@ uint32_t tg_set_scanout(struct tg_vm *vm, uint32_t scanout, uint32_t res, struct
 
 uint32_t tg_flush(struct tg_vm *vm, uint32_t res, struct virtio_gpu_rect r)
 {
-	struct virtio_gpu_resource_flush cmd = {HDR(VIRTIO_GPU_CMD_RESOURCE_FLUSH, 0), .r = r,
-		.resource_id = res};
+	struct virtio_gpu_resource_flush cmd = {
+		HDR(VIRTIO_GPU_CMD_RESOURCE_FLUSH, 0), .r = r, .resource_id = res};
 	return command(vm, &cmd, sizeof(cmd));
 }
 
 struct tg_request *tg_flush_async(struct tg_vm *vm, uint32_t res, struct virtio_gpu_rect r)
 {
-	struct virtio_gpu_resource_flush cmd = {HDR(VIRTIO_GPU_CMD_RESOURCE_FLUSH, 0), .r = r,
-		.resource_id = res};
+	struct virtio_gpu_resource_flush cmd = {
+		HDR(VIRTIO_GPU_CMD_RESOURCE_FLUSH, 0), .r = r, .resource_id = res};
 	tg_fence(vm, &cmd.hdr);
 	struct iovec out = {&cmd, sizeof(cmd)};
 	return tg_submit(vm, TG_CONTROL, &out, 1, sizeof(cmd.hdr));
 }
 
-struct tg_request *tg_cursor_async(struct tg_vm *vm, uint32_t type,
-	const struct virtio_gpu_update_cursor *cursor)
+struct tg_request *tg_cursor_async(
+	struct tg_vm *vm, uint32_t type, const struct virtio_gpu_update_cursor *cursor)
 {
 	struct virtio_gpu_update_cursor cmd = *cursor;
 	cmd.hdr = (struct virtio_gpu_ctrl_hdr)HDR(type, 0);
@@ -137,8 +139,8 @@ struct tg_request *tg_cursor_async(struct tg_vm *vm, uint32_t type,
 uint32_t tg_cursor_update(struct tg_vm *vm, uint32_t scanout, uint32_t x, uint32_t y, uint32_t res,
 	uint32_t hot_x, uint32_t hot_y)
 {
-	struct virtio_gpu_update_cursor cursor = {.pos = {scanout, x, y, 0}, .resource_id = res,
-		.hot_x = hot_x, .hot_y = hot_y};
+	struct virtio_gpu_update_cursor cursor = {
+		.pos = {scanout, x, y, 0}, .resource_id = res, .hot_x = hot_x, .hot_y = hot_y};
 	return tg_finish(tg_cursor_async(vm, VIRTIO_GPU_CMD_UPDATE_CURSOR, &cursor), NULL, 0);
 }
 
@@ -150,8 +152,8 @@ uint32_t tg_cursor_move(struct tg_vm *vm, uint32_t scanout, uint32_t x, uint32_t
 
 uint32_t tg_ctx_create(struct tg_vm *vm, uint32_t ctx, uint32_t capset, const char *name)
 {
-	struct virtio_gpu_ctx_create cmd = {HDR(VIRTIO_GPU_CMD_CTX_CREATE, ctx),
-		.context_init = capset};
+	struct virtio_gpu_ctx_create cmd = {
+		HDR(VIRTIO_GPU_CMD_CTX_CREATE, ctx), .context_init = capset};
 	cmd.nlen = (uint32_t)strlen(name);
 	memcpy(cmd.debug_name, name, cmd.nlen < 64 ? cmd.nlen : 63);
 	return command(vm, &cmd, sizeof(cmd));
@@ -202,8 +204,8 @@ uint32_t tg_transfer_3d(struct tg_vm *vm, uint32_t type, uint32_t ctx,
 	return tg_finish(tg_transfer_3d_async(vm, type, ctx, args), NULL, 0);
 }
 
-struct tg_request *tg_submit_3d_async(struct tg_vm *vm, uint32_t ctx, int ring_idx, const void *words,
-	uint32_t bytes)
+struct tg_request *tg_submit_3d_async(
+	struct tg_vm *vm, uint32_t ctx, int ring_idx, const void *words, uint32_t bytes)
 {
 	struct virtio_gpu_cmd_submit cmd = {HDR(VIRTIO_GPU_CMD_SUBMIT_3D, ctx), .size = bytes};
 	tg_fence(vm, &cmd.hdr);

@@ -4,7 +4,8 @@
 
 #include "gpu.h"
 
-int tg_image_init(struct tg_image *image, struct tg_vm *vm, int slot, uint32_t width, uint32_t height)
+int tg_image_init(
+	struct tg_image *image, struct tg_vm *vm, int slot, uint32_t width, uint32_t height)
 {
 	*image = (struct tg_image){.vm = vm, .width = width, .height = height, .stride = width * 4};
 	image->bytes = (size_t)image->stride * height;
@@ -12,7 +13,8 @@ int tg_image_init(struct tg_image *image, struct tg_vm *vm, int slot, uint32_t w
 	image->entries = calloc(image->pages, sizeof(*image->entries));
 	if (!image->entries)
 		return -ENOMEM;
-	/* Even pages of the picture from one end, odd ones from the other: hardly two neighbours touch. */
+	/* Even pages of the picture from one end, odd ones from the other: hardly two neighbours
+	 * touch. */
 	for (uint32_t i = 0; i < image->pages; i++) {
 		uint32_t k = i % 2 ? image->pages - i - (image->pages % 2 ? 1 : 0) : i;
 		uint64_t addr = tg_mem_alloc(&vm->mem, slot, TG_PAGE);
@@ -62,8 +64,8 @@ void tg_image_read(const struct tg_image *image, uint32_t *pixels)
 
 uint32_t tg_image_resource(struct tg_image *image, uint32_t res)
 {
-	uint32_t type = tg_create_2d(image->vm, res, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, image->width,
-		image->height);
+	uint32_t type = tg_create_2d(
+		image->vm, res, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, image->width, image->height);
 	if (type != VIRTIO_GPU_RESP_OK_NODATA)
 		return type;
 	return tg_attach(image->vm, res, image->entries, image->pages);
@@ -73,7 +75,8 @@ void tg_pattern(uint32_t *pixels, uint32_t width, uint32_t height, uint32_t seed
 {
 	for (uint32_t y = 0; y < height; y++) {
 		for (uint32_t x = 0; x < width; x++) {
-			uint32_t value = (x * 2654435761u) ^ (y * 2246822519u) ^ (seed * 3266489917u);
+			uint32_t value =
+				(x * 2654435761u) ^ (y * 2246822519u) ^ (seed * 3266489917u);
 			value ^= value >> 15;
 			pixels[(size_t)y * width + x] = 0xff000000u | (value & 0xffffffu);
 		}

@@ -124,7 +124,8 @@ static int add_indirect(struct tg_ring *ring, const struct tg_buf *bufs, unsigne
 	return 0;
 }
 
-int tg_ring_add(struct tg_ring *ring, const struct tg_buf *bufs, unsigned n, bool indirect, void *token)
+int tg_ring_add(
+	struct tg_ring *ring, const struct tg_buf *bufs, unsigned n, bool indirect, void *token)
 {
 	unsigned need = indirect ? 1 : n;
 	if (!n || need > ring->free_count)
@@ -161,7 +162,8 @@ void tg_ring_kick(struct tg_ring *ring)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	bool wanted;
 	if (ring->event_idx)
-		wanted = vring_need_event(load16(avail_event(ring)), ring->avail_idx, ring->kicked_idx);
+		wanted = vring_need_event(
+			load16(avail_event(ring)), ring->avail_idx, ring->kicked_idx);
 	else
 		wanted = !(load16(&ring->used->flags) & VRING_USED_F_NO_NOTIFY);
 	if (wanted)

@@ -7,11 +7,11 @@
 
 #include "vm.h"
 
-#define RING_FEATURES                                                                               \
-	((1ull << VIRTIO_F_VERSION_1) | (1ull << VIRTIO_RING_F_INDIRECT_DESC) |                     \
+#define RING_FEATURES                                                           \
+	((1ull << VIRTIO_F_VERSION_1) | (1ull << VIRTIO_RING_F_INDIRECT_DESC) | \
 		(1ull << VIRTIO_RING_F_EVENT_IDX))
-#define GPU_FEATURES                                                                                \
-	((1ull << VIRTIO_GPU_F_VIRGL) | (1ull << VIRTIO_GPU_F_EDID) |                               \
+#define GPU_FEATURES                                                  \
+	((1ull << VIRTIO_GPU_F_VIRGL) | (1ull << VIRTIO_GPU_F_EDID) | \
 		(1ull << VIRTIO_GPU_F_RESOURCE_UUID) | (1ull << VIRTIO_GPU_F_CONTEXT_INIT))
 
 uint64_t tg_now_ns(void)
@@ -95,7 +95,7 @@ static int announce_table(struct tg_vm *vm)
 		table.region[table.nregions++] = tg_mem_describe(&vm->mem, i);
 	}
 	uint32_t size = (uint32_t)(offsetof(struct bn_vu_mem_table, region) +
-		table.nregions * sizeof(table.region[0]));
+				   table.nregions * sizeof(table.region[0]));
 	return tg_front_set(&vm->front, BN_VU_SET_MEM_TABLE, &table, size, fds, table.nregions);
 }
 
@@ -172,9 +172,28 @@ int tg_vm_open(struct tg_vm *vm, const char *socket, const struct tg_options *op
 	return err;
 }
 
+void tg_vm_forget(struct tg_vm *vm)
+{
+	for (unsigned i = 0; i < TG_QUEUES; i++) {
+		struct tg_ring *ring = &vm->ring[i];
+		if (!ring->mem)
+			continue;
+		for (uint16_t head = 0; head < ring->size; head++) {
+			struct tg_request *request = ring->token[head];
+			if (!request || !ring->chain[head]) /* raw tokens are not requests */
+				continue;
+			tg_mem_free(&vm->mem, request->addr, request->bytes);
+			free(request);
+		}
+		tg_ring_reset(ring);
+	}
+	vm->outstanding = 0;
+}
+
 void tg_vm_close(struct tg_vm *vm)
 {
 	tg_front_close(&vm->front);
+	tg_vm_forget(vm);
 	for (unsigned i = 0; i < TG_QUEUES; i++)
 		tg_ring_finish(&vm->ring[i]);
 	tg_mem_finish(&vm->mem);
@@ -190,8 +209,8 @@ static unsigned cut(struct tg_buf *bufs, uint64_t addr, uint32_t len, uint32_t c
 	return n;
 }
 
-static struct tg_request *request_create(struct tg_vm *vm, unsigned queue, const struct iovec *out,
-	unsigned n, uint32_t in_len)
+static struct tg_request *request_create(
+	struct tg_vm *vm, unsigned queue, const struct iovec *out, unsigned n, uint32_t in_len)
 {
 	struct tg_request *request = calloc(1, sizeof(*request));
 	if (!request)
@@ -220,8 +239,8 @@ static struct tg_request *request_create(struct tg_vm *vm, unsigned queue, const
 	return request;
 }
 
-struct tg_request *tg_queue_up(struct tg_vm *vm, unsigned queue, const struct iovec *out, unsigned n,
-	uint32_t in_len)
+struct tg_request *tg_queue_up(
+	struct tg_vm *vm, unsigned queue, const struct iovec *out, unsigned n, uint32_t in_len)
 {
 	struct tg_request *request = request_create(vm, queue, out, n, in_len);
 	if (!request)
@@ -244,8 +263,8 @@ struct tg_request *tg_queue_up(struct tg_vm *vm, unsigned queue, const struct io
 	return request;
 }
 
-struct tg_request *tg_submit(struct tg_vm *vm, unsigned queue, const struct iovec *out, unsigned n,
-	uint32_t in_len)
+struct tg_request *tg_submit(
+	struct tg_vm *vm, unsigned queue, const struct iovec *out, unsigned n, uint32_t in_len)
 {
 	struct tg_request *request = tg_queue_up(vm, queue, out, n, in_len);
 	if (request)
@@ -292,13 +311,8 @@ bool tg_wait(struct tg_request *request)
 	return false;
 }
 
-void tg_forget(struct tg_request *request)
-{
-	/* Its memory stays allocated: the device might still write there. */
-	free(request);
-}
-
-static uint32_t check_answer(const struct tg_request *request, const struct virtio_gpu_ctrl_hdr *hdr)
+static uint32_t check_answer(
+	const struct tg_request *request, const struct virtio_gpu_ctrl_hdr *hdr)
 {
 	if (request->written < sizeof(*hdr) || request->written > request->in_len)
 		return TG_BAD_ANSWER;
@@ -330,7 +344,8 @@ uint32_t tg_finish(struct tg_request *request, void *answer, size_t size)
 	uint32_t type = check_answer(request, &hdr);
 	if (answer) {
 		memset(answer, 0, size);
-		size_t len = request->written < request->in_len ? request->written : request->in_len;
+		size_t len =
+			request->written < request->in_len ? request->written : request->in_len;
 		memcpy(answer, in, len < size ? len : size);
 	}
 	tg_mem_free(&vm->mem, request->addr, request->bytes);
@@ -341,8 +356,9 @@ uint32_t tg_finish(struct tg_request *request, void *answer, size_t size)
 uint32_t tg_command(struct tg_vm *vm, const void *command, size_t len, void *answer, size_t size)
 {
 	struct iovec out = {(void *)command, len};
-	uint32_t in_len = size > sizeof(struct virtio_gpu_ctrl_hdr) ? (uint32_t)size
-								    : sizeof(struct virtio_gpu_ctrl_hdr);
+	uint32_t in_len = size > sizeof(struct virtio_gpu_ctrl_hdr)
+				  ? (uint32_t)size
+				  : sizeof(struct virtio_gpu_ctrl_hdr);
 	return tg_finish(tg_submit(vm, TG_CONTROL, &out, 1, in_len), answer, size);
 }
 

@@ -1,0 +1,255 @@
+/* What a person meets first: mistakes in the configuration, in the command line and in the
+ * surroundings are answered with a place and a remedy, and the programs print what they should. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+static struct e2e e;
+static char out[65536];
+
+static int binnacled(const char *arg, const char *arg2)
+{
+	char *argv[] = {(char *)e2e_program("BINNACLED"), (char *)"-c", e.ini, (char *)arg,
+		(char *)arg2, NULL};
+	return e2e_run(argv, out, sizeof(out));
+}
+
+static int ctl(const char *command, const char *arg, const char *arg2)
+{
+	char *argv[] = {(char *)e2e_program("BINNACLECTL"), (char *)"--socket", e.control,
+		(char *)command, (char *)arg, (char *)arg2, NULL};
+	return e2e_run(argv, out, sizeof(out));
+}
+
+static void says(const char *text)
+{
+	if (!strstr(out, text))
+		fprintf(stderr, "\n\"%s\" is not in: %s\n", text, out);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, text));
+}
+
+/* Line numbers count from the two lines that e2e_prepare writes: the text begins on line 3. */
+static const struct {
+	const char *ini;
+	int line;         /* 0: the file as a whole */
+	const char *word; /* which the message must have */
+} mistakes[] = {
+	{"[vm a]\nscanout.0=none\n", 3, "none"},
+	{"[output a]\nmode=big\n[vm a]\n", 4, "WIDTHxHEIGHT"},
+	{"[output a]\nmode=0x100\n[vm a]\n", 4, "8192"},
+	{"[output a]\nmode=9000x100\n[vm a]\n", 4, "8192"},
+	{"[output a]\nmode=100x100@5000\n[vm a]\n", 4, "1000"},
+	{"[output a]\nbackend=cinema\n[vm a]\n", 4, "headless"},
+	{"[output a]\npacing=often\n[vm a]\n", 4, "free"},
+	{"[output a]\ncolour=red\n[vm a]\n", 4, "colour"},
+	{"[output a]\nmode\n[vm a]\n", 4, ""},
+	{"[output]\n[vm a]\n", 3, ""},
+	{"[display a]\n[vm a]\n", 3, "display"},
+	{"[output a b]\n[vm a]\n", 3, ""},
+	{"[output a/b]\n[vm a]\n", 3, ""},
+	{"[output a]\n[output a]\n[vm a]\n", 4, ""},
+	{"[vm a]\nsocket=relative\n", 4, "absolute"},
+	{"[vm a]\nmemory-max=lots\n", 4, "512M"},
+	{"[vm a]\nmemory-max=1K\n", 4, "16M"},
+	{"[vm a]\ngl=perhaps\n", 4, "yes"},
+	{"[vm a]\nscanout.99=b\n[output b]\n", 4, "15"},
+	{"[vm a]\nsocket=/tmp/x\n[vm b]\nsocket=/tmp/x\n", 5, "/tmp/x"},
+	{"[output a]\n", 0, "[vm"},
+};
+
+static void test_mistakes(void)
+{
+	for (unsigned i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+		char where[E2E_PATH + 32];
+		CU_ASSERT_TRUE_FATAL(e2e_prepare(&e, mistakes[i].ini));
+		if (mistakes[i].line)
+			snprintf(where, sizeof(where), "%s:%d: ", e.ini, mistakes[i].line);
+		else
+			snprintf(where, sizeof(where), "%s: ", e.ini);
+		CU_ASSERT_NOT_EQUAL(binnacled(NULL, NULL), 0);
+		says(where);
+		says(mistakes[i].word);
+		CU_ASSERT_NOT_EQUAL(binnacled("--check-config", NULL), 0);
+		says(where);
+		e2e_close(&e);
+	}
+}
+
+/* All of them at once, not one at a time. */
+static void test_all_mistakes(void)
+{
+	char where[E2E_PATH + 32];
+	CU_ASSERT_TRUE_FATAL(e2e_prepare(&e, "[output a]\nmode=x\npacing=y\n[vm a]\ngl=z\n"));
+	CU_ASSERT_NOT_EQUAL(binnacled("--check-config", NULL), 0);
+	for (int line = 4; line <= 7; line += line == 5 ? 2 : 1) {
+		snprintf(where, sizeof(where), "%s:%d: ", e.ini, line);
+		says(where);
+	}
+	unlink(e.ini);
+	CU_ASSERT_NOT_EQUAL(binnacled(NULL, NULL), 0);
+	says(e.ini);
+	e2e_close(&e);
+}
+
+static const char good[] = "[output main]\nmode=64x48@60\n[vm a]\nscanout.0=main\ngl=no\n";
+
+static void test_check_config(void)
+{
+	CU_ASSERT_TRUE_FATAL(e2e_prepare(&e, good));
+	CU_ASSERT_EQUAL(binnacled("--check-config", NULL), 0);
+	CU_ASSERT_NOT_EQUAL(access(e.control, F_OK), 0);
+	e2e_close(&e);
+}
+
+static void test_command_line(void)
+{
+	CU_ASSERT_TRUE_FATAL(e2e_prepare(&e, good));
+	CU_ASSERT_EQUAL(binnacled("--help", NULL), 0);
+	says("usage");
+	CU_ASSERT_EQUAL(binnacled("--version", NULL), 0);
+	says("binnacled");
+	CU_ASSERT_NOT_EQUAL(binnacled("--nonsense", NULL), 0);
+	CU_ASSERT_NOT_EQUAL(binnacled("surplus", NULL), 0);
+	CU_ASSERT_NOT_EQUAL(binnacled("--log", "loud"), 0);
+	CU_ASSERT_NOT_EQUAL(binnacled("--renderer", "/nonexistent/renderer"), 0);
+	says("/nonexistent/renderer");
+	e2e_close(&e);
+}
+
+static void test_probe(void)
+{
+	CU_ASSERT_TRUE_FATAL(e2e_prepare(&e, good));
+	CU_ASSERT_EQUAL(binnacled("--probe", NULL), 0);
+	says("EDID");
+	says("BLOB");
+	CU_ASSERT_EQUAL(binnacled("--probe", "--json"), 0);
+	struct json_object *json = json_tokener_parse(out);
+	CU_ASSERT_PTR_NOT_NULL(json);
+	json_object_put(json);
+	e2e_close(&e);
+}
+
+static void test_socket_in_use(void)
+{
+	struct tg_vm vm;
+	CU_ASSERT_TRUE_FATAL(e2e_open(&e, good));
+	CU_ASSERT_NOT_EQUAL(binnacled(NULL, NULL), 0);
+	says("in use");
+	says(e.dir);
+	/* The first one is not disturbed. */
+	CU_ASSERT_EQUAL(tg_vm_open(&vm, e2e_socket(&e, "a"), NULL), 0);
+	tg_vm_close(&vm);
+	e2e_close(&e);
+}
+
+/* Sockets that a killed service left are replaced; a file in their place is not. */
+static void test_leftovers(void)
+{
+	CU_ASSERT_TRUE_FATAL(e2e_open(&e, good));
+	pid_t children[16];
+	kill(e.daemon, SIGSTOP);
+	unsigned n = e2e_descendants(e.daemon, children, 16);
+	kill(e.daemon, SIGKILL);
+	for (unsigned i = 0; i < 500; i++) {
+		bool alive = false;
+		for (unsigned k = 0; k < n; k++)
+			alive = alive || (kill(children[k], 0) == 0 &&
+						 e2e_memory_kb(children[k], "Rss") > 0);
+		if (!alive)
+			break;
+		e2e_sleep_ms(10);
+	}
+	for (unsigned k = 0; k < n; k++)
+		CU_ASSERT_TRUE(e2e_memory_kb(children[k], "Rss") <=
+			       0); /* renderers die with the service */
+	e2e_reap(&e);
+	CU_ASSERT_EQUAL(access(e.control, F_OK), 0);
+	CU_ASSERT_TRUE(e2e_start(&e));
+	e2e_close(&e);
+	CU_ASSERT_TRUE_FATAL(e2e_prepare(&e, good));
+	char path[E2E_PATH + 16];
+	snprintf(path, sizeof(path), "%s/run", e.dir);
+	CU_ASSERT_EQUAL(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/run/a.sock", e.dir);
+	FILE *f = fopen(path, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fclose(f);
+	CU_ASSERT_NOT_EQUAL(binnacled(NULL, NULL), 0);
+	says(path);
+	CU_ASSERT_EQUAL(access(path, F_OK), 0);
+	e2e_close(&e);
+}
+
+static void test_unwritable(void)
+{
+	char ini[512];
+	CU_ASSERT_TRUE_FATAL(e2e_prepare(&e, good));
+	/* Not even root makes folders below these. */
+	static const char *const places[] = {
+		"/proc/binnacle", "/dev/null/binnacle", "/nonexistent/a/b"};
+	for (unsigned i = 0; i < 3; i++) {
+		FILE *f = fopen(e.ini, "w");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+		snprintf(ini, sizeof(ini), "[core]\nruntime-dir=%s\n%s", places[i], good);
+		fputs(ini, f);
+		fclose(f);
+		CU_ASSERT_NOT_EQUAL(binnacled(NULL, NULL), 0);
+		says(places[i]);
+	}
+	e2e_close(&e);
+}
+
+static void test_ctl(void)
+{
+	char path[E2E_PATH + 16];
+	static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+	uint8_t head[24] = {0};
+	CU_ASSERT_TRUE_FATAL(e2e_open(&e, good));
+	CU_ASSERT_EQUAL(ctl("status", NULL, NULL), 0);
+	says("main");
+	CU_ASSERT_EQUAL(ctl("status", "--json", NULL), 0);
+	struct json_object *json = json_tokener_parse(out), *vms;
+	CU_ASSERT_TRUE(json && json_object_object_get_ex(json, "vms", &vms) &&
+		       json_object_array_length(vms) == 1);
+	json_object_put(json);
+	snprintf(path, sizeof(path), "%s/shot.png", e.dir);
+	CU_ASSERT_EQUAL(ctl("screenshot", "main", path), 0);
+	FILE *f = fopen(path, "r");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT_EQUAL(fread(head, 1, sizeof(head), f), sizeof(head));
+	fclose(f);
+	CU_ASSERT_EQUAL(memcmp(head, png, 8), 0);
+	CU_ASSERT_EQUAL(head[19], 64); /* IHDR: width, height */
+	CU_ASSERT_EQUAL(head[23], 48);
+	CU_ASSERT_NOT_EQUAL(ctl("screenshot", "none", path), 0);
+	says("none");
+	CU_ASSERT_NOT_EQUAL(ctl("screenshot", "main", "/nonexistent/shot.png"), 0);
+	says("/nonexistent/shot.png");
+	CU_ASSERT_NOT_EQUAL(ctl("nonsense", NULL, NULL), 0);
+	e2e_close(&e);
+	CU_ASSERT_TRUE_FATAL(e2e_prepare(&e, good));
+	CU_ASSERT_NOT_EQUAL(ctl("status", NULL, NULL), 0); /* nobody there */
+	says(e.control);
+	e2e_close(&e);
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		{"each mistake has its place", test_mistakes},
+		{"all mistakes at once", test_all_mistakes},
+		{"--check-config", test_check_config},
+		{"command line", test_command_line},
+		{"--probe", test_probe},
+		{"a socket path in use", test_socket_in_use},
+		{"sockets left behind", test_leftovers},
+		{"folders that cannot be", test_unwritable},
+		{"binnaclectl", test_ctl},
+		CU_TEST_INFO_NULL,
+	};
+	return bn_unit_main("config", tests);
+}
