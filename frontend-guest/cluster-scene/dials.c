@@ -49,6 +49,7 @@ static void draw_scale(struct bn_canvas *canvas, const struct dial *dial, float 
 {
 	int ticks = (int)(dial->max / dial->minor + 0.5f), per_major = (int)(dial->major / dial->minor + 0.5f);
 	char text[8];
+	float at;
 
 	for (int i = 0; i <= ticks; i++) {
 		float value = (float)i * dial->minor, a = angle_of(dial, value);
@@ -60,8 +61,10 @@ static void draw_scale(struct bn_canvas *canvas, const struct dial *dial, float 
 		if (!major)
 			continue;
 		snprintf(text, sizeof(text), "%d", (int)value);
-		bn_canvas_text(canvas, text, dial->centre[0] + cosf(a) * 136.0f,
-			dial->centre[1] + sinf(a) * 136.0f + 7.5f, 15.0f, 0.13f, BN_CENTRE, c);
+		/* The numeral's edge, not its middle, keeps its distance from the tick. */
+		at = 150.0f - 0.5f * bn_text_width(text, 15.0f) * fabsf(cosf(a)) - 7.5f * fabsf(sinf(a));
+		bn_canvas_text(canvas, text, dial->centre[0] + cosf(a) * at,
+			dial->centre[1] + sinf(a) * at + 7.5f, 15.0f, 0.13f, BN_CENTRE, c);
 	}
 }
 
@@ -106,10 +109,10 @@ static void draw_label(struct bn_canvas *canvas, const struct dial *dial, const 
 	struct bn_colour c = bn_hex(0x8fa3ba, 0.9f);
 
 	draw_level(canvas, dial, 1.0f, bn_hex(0x1a2533, 1.0f));
-	bn_canvas_text(canvas, low, dial->centre[0] - 84.0f, dial->centre[1] + 163.0f, 11.0f, 0.14f,
-		BN_RIGHT, c);
-	bn_canvas_text(canvas, high, dial->centre[0] + 84.0f, dial->centre[1] + 163.0f, 11.0f, 0.14f,
-		BN_LEFT, c);
+	bn_canvas_text(canvas, low, dial->centre[0] - 72.0f, dial->centre[1] + 152.0f, 11.0f, 0.14f,
+		BN_CENTRE, c);
+	bn_canvas_text(canvas, high, dial->centre[0] + 72.0f, dial->centre[1] + 152.0f, 11.0f, 0.14f,
+		BN_CENTRE, c);
 }
 
 void bn_dials_draw_faces(struct bn_canvas *canvas)
@@ -164,8 +167,8 @@ void bn_dials_draw(struct bn_canvas *canvas, const struct bn_vehicle *vehicle)
 	draw_value(canvas, &speed_dial, vehicle->speed_needle.value, false);
 	draw_value(canvas, &rpm_dial, vehicle->rpm_needle.value,
 		vehicle->rpm_needle.value >= RED_LINE);
-	draw_level(canvas, &speed_dial, vehicle->fuel, bn_hex(0xe8eef5, 0.95f));
-	draw_level(canvas, &rpm_dial, 0.5f, bn_hex(0xe8eef5, 0.95f));
+	draw_level(canvas, &speed_dial, vehicle->fuel, bn_hex(0xa9bdd2, 0.95f));
+	draw_level(canvas, &rpm_dial, 0.5f, bn_hex(0xa9bdd2, 0.95f));
 
 	snprintf(text, sizeof(text), "%d", (int)(vehicle->speed + 0.5f));
 	bn_canvas_text(canvas, text, speed_dial.centre[0], speed_dial.centre[1] + 24.0f, 58.0f, 0.105f,

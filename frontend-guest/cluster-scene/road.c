@@ -9,7 +9,7 @@
 #define NEAR 4.0f
 #define FAR 90.0f
 #define HEIGHT_SCALE 860.0f
-#define WIDTH_SCALE 232.0f
+#define WIDTH_SCALE 214.0f
 #define LANE 1.75f
 
 static float screen_y(float z)
@@ -102,8 +102,10 @@ static void draw_car(struct bn_canvas *canvas, float z, bool braking)
 	static const unsigned dark[2] = {0x232d39, 0x10161d}, lamp[2] = {0xff5a4a, 0xd01010};
 	float unit = WIDTH_SCALE / z, y = screen_y(z);
 	float glow = braking ? 0.95f : 0.45f;
+	const float shadow[4] = {EYE_X - 1.05f * unit, y - 0.12f * unit, 2.1f * unit, 0.28f * unit};
+	const struct bn_colour black[2] = {bn_hex(0x000000, 0.85f), bn_hex(0x000000, 0.85f)};
 
-	bn_canvas_disc(canvas, EYE_X, y, 0.85f * unit, 0.9f * unit, bn_hex(0x000000, 0.7f));
+	bn_canvas_box(canvas, shadow, 0.14f * unit, 0.3f * unit, black);
 	car_box(canvas, z, (const float[]){-0.86f, 0.02f, 0.26f, 0.5f}, 0.08f, dark);
 	car_box(canvas, z, (const float[]){0.60f, 0.02f, 0.26f, 0.5f}, 0.08f, dark);
 	car_box(canvas, z, (const float[]){-0.68f, 0.70f, 1.36f, 0.78f}, 0.26f, paint);
@@ -131,7 +133,7 @@ static void draw_limit(struct bn_canvas *canvas, double distance)
 
 void bn_road_draw(struct bn_canvas *canvas, const struct bn_vehicle *vehicle)
 {
-	float gap = 9.5f + 3.0f * sinf((float)vehicle->time * 0.21f);
+	float gap = 8.2f + 2.2f * sinf((float)vehicle->time * 0.21f);
 
 	draw_dashes(canvas, vehicle->distance);
 	draw_car(canvas, gap, cosf((float)vehicle->time * 0.21f) < -0.3f);

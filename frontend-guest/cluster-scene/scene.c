@@ -49,11 +49,11 @@ static void draw_still(struct bn_scene *scene)
 	glViewport(0, 0, canvas->width, canvas->height);
 	glClearColor(0.010f, 0.014f, 0.022f, 1.0f);
 	glClear(GL_COLOR_BUFFER_BIT);
-	bn_dials_draw_faces(canvas);
 	bn_road_draw_ground(canvas);
+	bn_dials_draw_faces(canvas);
 	bn_telltales_draw_unlit(canvas);
 	draw_lines(canvas);
-	bn_canvas_text(canvas, "RANGE", 582, 447, 10.0f, 0.13f, BN_LEFT, grey);
+	bn_canvas_text(canvas, "RANGE", 572, 447, 10.0f, 0.13f, BN_LEFT, grey);
 	bn_canvas_text(canvas, "21*C", 800, 447, 16.0f, 0.115f, BN_RIGHT, bn_hex(0xe8eef5, 1.0f));
 	bn_canvas_flush(canvas);
 }
@@ -67,7 +67,7 @@ static void draw_texts(struct bn_canvas *canvas, const struct bn_vehicle *vehicl
 	snprintf(text, sizeof(text), "%d:%02d", minutes / 60 % 24, minutes % 60);
 	bn_canvas_text(canvas, text, 480, 447, 16.0f, 0.115f, BN_LEFT, white);
 	snprintf(text, sizeof(text), "%d km", abs((int)vehicle->range));
-	bn_canvas_text(canvas, text, 632, 447, 16.0f, 0.115f, BN_LEFT, white);
+	bn_canvas_text(canvas, text, 628, 447, 16.0f, 0.115f, BN_LEFT, white);
 }
 
 bool bn_scene_init(struct bn_scene *scene, int width, int height)
