@@ -1,0 +1,26 @@
+/* A memory cgroup for each renderer, where a part of the cgroup tree (version 2) was delegated
+ * to us: systemd's Delegate=. Elsewhere the renderer's own limits must do. */
+#ifndef BN_DAEMON_CGROUP_H
+#define BN_DAEMON_CGROUP_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct bn_cgroups; /* opaque: the delegated part */
+struct bn_cgroup;  /* opaque: one renderer's */
+
+/* NULL when nothing is delegated or the memory controller is not; the reason is logged at debug
+ * level. May move this process into a child group "daemon", since a group with processes cannot
+ * have controlled children. */
+struct bn_cgroups *bn_cgroups_open(void);
+/* NULL is allowed. */
+void bn_cgroups_close(struct bn_cgroups *groups);
+
+/* A group of that name, emptied of an earlier one. groups may be NULL; NULL is a legal group
+ * everywhere below. */
+struct bn_cgroup *bn_cgroup_create(struct bn_cgroups *groups, const char *name);
+void bn_cgroup_destroy(struct bn_cgroup *group); /* removes it; its processes must be gone */
+void bn_cgroup_add(struct bn_cgroup *group, pid_t pid);
+void bn_cgroup_set_memory_max(struct bn_cgroup *group, uint64_t bytes);
+
+#endif

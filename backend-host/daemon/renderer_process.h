@@ -1,0 +1,51 @@
+/* One renderer process: started in its sandbox, watched through its pidfd, ended by it. */
+#ifndef BN_DAEMON_RENDERER_PROCESS_H
+#define BN_DAEMON_RENDERER_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct wl_event_loop;
+
+/* How a renderer is started; the same for all of them. Strings must outlive every process. */
+struct bn_renderer_program {
+	const char *path;
+	const char *log_level; /* its --log */
+	bool sandbox;
+};
+
+struct bn_renderer_process; /* opaque */
+
+struct bn_renderer_exit {
+	bool signalled;
+	int code; /* exit status, or the signal's number */
+};
+
+/* The process is gone and reaped. Destroying it from here is allowed. */
+typedef void (*bn_renderer_exited)(void *data, const struct bn_renderer_exit *exit);
+
+/* Starts a renderer for the VM of that name; link_fd becomes its fd 3 and stays the caller's. 0
+ * or -errno, logged. */
+int bn_renderer_process_create(struct bn_renderer_process **out, struct wl_event_loop *loop,
+	const struct bn_renderer_program *program, const char *vm, int link_fd,
+	bn_renderer_exited exited, void *data);
+/* Kills the process if it still runs and waits for its end (which SIGKILL makes short; at most
+ * two seconds). NULL is allowed. */
+void bn_renderer_process_destroy(struct bn_renderer_process *process);
+/* Asks for its end; exited() follows. */
+void bn_renderer_process_kill(struct bn_renderer_process *process);
+pid_t bn_renderer_process_pid(const struct bn_renderer_process *process);
+
+/* When a renderer that keeps dying may be started again: at once, but after 5 deaths within 10 s
+ * only once a second. */
+#define BN_BACKOFF_DEATHS 5
+struct bn_backoff {
+	uint64_t death_ns[BN_BACKOFF_DEATHS]; /* a ring; 0: none */
+	unsigned next;
+};
+/* Notes a death at now_ns (CLOCK_MONOTONIC); returns the milliseconds to wait before the next
+ * start. */
+unsigned bn_backoff_death(struct bn_backoff *backoff, uint64_t now_ns);
+
+#endif

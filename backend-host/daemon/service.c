@@ -1,0 +1,178 @@
+#include "service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <wayland-server-core.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/sd.h"
+#include "control.h"
+#include "sockets.h"
+
+static int handle_signal(int signal_number, void *data)
+{
+	struct bn_service *s = data;
+	bn_info("%s: stopping", strsignal(signal_number));
+	s->quit = true;
+	return 0;
+}
+
+static void handle_display(void *data, struct bn_display *display)
+{
+	struct bn_service *s = data;
+	for (size_t i = 0; i < s->num_vms; i++)
+		bn_vm_display_changed(s->vm[i], display);
+}
+
+/* ---- the service manager's watchdog: the only timer of an idle service, and only when it is
+ * asked for ---- */
+
+static unsigned watchdog_ms(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	if (!usec || (pid && strtol(pid, NULL, 10) != (long)getpid()))
+		return 0;
+	unsigned long long value = strtoull(usec, NULL, 10) / 2000;
+	return value > 0 && value < 3600 * 1000 ? (unsigned)value : 0;
+}
+
+static int handle_watchdog(void *data)
+{
+	struct bn_service *s = data;
+	bn_sd_notify("WATCHDOG=1");
+	wl_event_source_timer_update(s->watchdog, (int)watchdog_ms());
+	return 0;
+}
+
+static int init_watchdog(struct bn_service *s)
+{
+	if (watchdog_ms() == 0)
+		return 0;
+	s->watchdog = wl_event_loop_add_timer(s->loop, handle_watchdog, s);
+	return s->watchdog ? handle_watchdog(s) : -ENOMEM;
+}
+
+/* ---- start ---- */
+
+/* Guest memory, rings and buffers of all VMs are fds here, and what is queued for a renderer
+ * counts again. */
+static void raise_fd_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		bn_warn("raising the limit of open files: %s", strerror(errno));
+}
+
+static int init_loop(struct bn_service *s)
+{
+	static const int numbers[2] = {SIGTERM, SIGINT};
+	signal(SIGPIPE, SIG_IGN);
+	s->loop = wl_event_loop_create();
+	for (unsigned i = 0; s->loop && i < 2; i++) {
+		s->signals[i] = wl_event_loop_add_signal(s->loop, numbers[i], handle_signal, s);
+		if (!s->signals[i])
+			return -ENOMEM;
+	}
+	return s->loop ? 0 : -ENOMEM;
+}
+
+static int init_vms(struct bn_service *s)
+{
+	for (; s->num_vms < s->settings->num_vms; s->num_vms++) {
+		int ret = bn_vm_create(
+			&s->vm[s->num_vms], &s->context, &s->settings->vms[s->num_vms]);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static void log_gpu(const struct bn_gpu *gpu)
+{
+	static const char *const kinds[] = {
+		"none: guests get 2D only", "surfaceless", "render node"};
+	bn_info("GPU: %s%s%s (%s)", kinds[gpu->kind], gpu->path[0] ? " " : "", gpu->path,
+		gpu->reason);
+}
+
+int bn_service_init(struct bn_service *s, const struct bn_settings *settings,
+	const struct bn_renderer_program *program)
+{
+	*s = (struct bn_service){.settings = settings, .started_ns = bn_now_ns()};
+	raise_fd_limit();
+	int ret = init_loop(s);
+	if (ret == 0)
+		ret = bn_gpu_choose(&s->context.gpu, settings);
+	if (ret == 0)
+		ret = bn_make_runtime_dir(settings->runtime_dir);
+	if (ret == 0)
+		ret = bn_displays_init(&s->displays, s->loop, settings);
+	if (ret < 0)
+		return ret;
+	s->context.loop = s->loop;
+	s->context.displays = &s->displays;
+	s->context.program = *program;
+	s->context.cgroups = bn_cgroups_open();
+	log_gpu(&s->context.gpu);
+	ret = init_vms(s);
+	if (ret == 0)
+		ret = bn_control_create(&s->control, s);
+	if (ret == 0)
+		ret = init_watchdog(s);
+	if (ret < 0)
+		return ret;
+	s->displays.changed = handle_display;
+	s->displays.data = s;
+	for (size_t i = 0; i < s->num_vms; i++)
+		bn_vm_start(s->vm[i]);
+	return 0;
+}
+
+void bn_service_run(struct bn_service *s)
+{
+	char status[96];
+	snprintf(status, sizeof(status), "STATUS=%zu VMs on %zu displays", s->num_vms,
+		s->displays.count);
+	bn_sd_notify("READY=1");
+	bn_sd_notify(status);
+	bn_info("ready after %.1f ms: %zu VMs, %zu displays, control socket %s",
+		(double)(bn_now_ns() - s->started_ns) / 1e6, s->num_vms, s->displays.count,
+		s->settings->control_socket);
+	while (!s->quit) {
+		if (wl_event_loop_dispatch(s->loop, -1) < 0 && errno != EINTR) {
+			bn_error("the event loop: %s", strerror(errno));
+			break;
+		}
+	}
+	bn_sd_notify("STOPPING=1");
+}
+
+void bn_service_finish(struct bn_service *s)
+{
+	bn_control_destroy(s->control);
+	s->displays.changed = NULL;
+	for (size_t i = 0; i < s->num_vms; i++)
+		bn_vm_stop(s->vm[i]);
+	while (s->num_vms > 0)
+		bn_vm_destroy(s->vm[--s->num_vms]);
+	bn_displays_finish(&s->displays);
+	bn_cgroups_close(s->context.cgroups);
+	if (s->watchdog)
+		wl_event_source_remove(s->watchdog);
+	for (unsigned i = 0; i < 2; i++) {
+		if (s->signals[i])
+			wl_event_source_remove(s->signals[i]);
+	}
+	if (s->loop)
+		wl_event_loop_destroy(s->loop);
+}

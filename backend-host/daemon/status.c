@@ -1,0 +1,200 @@
+#include "status.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_gpu.h>
+#include <linux/virtio_ring.h>
+
+#include "common/clock.h"
+#include "service.h"
+
+static void add_uint(struct json_object *object, const char *key, uint64_t value)
+{
+	json_object_object_add(object, key, json_object_new_uint64(value));
+}
+
+static void add_text(struct json_object *object, const char *key, const char *value)
+{
+	json_object_object_add(object, key, json_object_new_string(value));
+}
+
+static void add_bool(struct json_object *object, const char *key, bool value)
+{
+	json_object_object_add(object, key, json_object_new_boolean(value));
+}
+
+/* Three decimals: a microsecond where the unit is a millisecond. */
+static void add_number(struct json_object *object, const char *key, double value)
+{
+	char text[32];
+	value = round(value * 1000.0) / 1000.0;
+	snprintf(text, sizeof(text), "%.3f", value);
+	json_object_object_add(object, key, json_object_new_double_s(value, text));
+}
+
+static void add_ms(struct json_object *object, const char *key, uint64_t ns)
+{
+	add_number(object, key, (double)ns / 1e6);
+}
+
+/* ---- a VM ---- */
+
+static struct json_object *feature_names(uint64_t features)
+{
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} known[] = {
+		{VIRTIO_GPU_F_VIRGL, "VIRGL"},
+		{VIRTIO_GPU_F_EDID, "EDID"},
+		{VIRTIO_GPU_F_RESOURCE_UUID, "RESOURCE_UUID"},
+		{VIRTIO_GPU_F_RESOURCE_BLOB, "RESOURCE_BLOB"},
+		{VIRTIO_GPU_F_CONTEXT_INIT, "CONTEXT_INIT"},
+		{VIRTIO_RING_F_INDIRECT_DESC, "INDIRECT_DESC"},
+		{VIRTIO_RING_F_EVENT_IDX, "EVENT_IDX"},
+		{VIRTIO_F_VERSION_1, "VERSION_1"},
+	};
+	struct json_object *names = json_object_new_array();
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (features & UINT64_C(1) << known[i].bit)
+			json_object_array_add(names, json_object_new_string(known[i].name));
+	}
+	return names;
+}
+
+static void add_renderer(struct json_object *vm, const struct bn_vm_info *info)
+{
+	static const char *const sandbox_names[] = {"namespaces", "seccomp", "rlimits"};
+	struct json_object *sandbox = json_object_new_array();
+	struct json_object *capsets = json_object_new_array();
+	for (unsigned i = 0; i < 3; i++) {
+		if (info->about.sandbox & 1u << i)
+			json_object_array_add(sandbox, json_object_new_string(sandbox_names[i]));
+	}
+	for (unsigned i = 0; i < info->about.num_capsets && i < BN_LINK_CAPSETS; i++)
+		json_object_array_add(capsets, json_object_new_int64(info->about.capset[i].id));
+	json_object_object_add(vm, "renderer_pid", json_object_new_int64(info->renderer));
+	add_bool(vm, "renderer_ready", info->ready);
+	add_text(vm, "gl_renderer", info->about.gl_renderer);
+	add_text(vm, "gl_version", info->about.gl_version);
+	json_object_object_add(vm, "capsets", capsets);
+	json_object_object_add(vm, "sandbox", sandbox);
+}
+
+static void add_stats(struct json_object *vm, const struct bn_stats *s)
+{
+	const struct {
+		const char *key;
+		uint64_t value;
+	} fields[] = {
+		{"contexts", s->contexts},
+		{"resources", s->resources},
+		{"resource_bytes", s->resource_bytes},
+		{"commands", s->commands},
+		{"errors", s->errors},
+		{"cursor_commands", s->cursor_commands},
+		{"submits", s->submits},
+		{"submit_bytes", s->submit_bytes},
+		{"fences", s->fences},
+		{"fences_pending", s->fences_pending},
+		{"flushes", s->flushes},
+		{"copy_bytes_in", s->copy_bytes_in},
+		{"copy_bytes_out", s->copy_bytes_out},
+		{"zero_copy_frames", s->zero_copy_frames},
+		{"wakeups", s->wakeups},
+		{"context_losses", s->context_losses},
+	};
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		add_uint(vm, fields[i].key, fields[i].value);
+	add_ms(vm, "gpu_busy_ms", s->gpu_busy_ns);
+}
+
+static void add_monitor(struct json_object *vm, const struct bn_monitor *m)
+{
+	add_uint(vm, "frames_flushed", m->frames_flushed);
+	add_uint(vm, "frames_presented", m->frames_presented);
+	add_uint(vm, "frames_superseded", m->frames_superseded);
+	add_number(vm, "fps", bn_monitor_fps(m, bn_now_ns()));
+	add_ms(vm, "latency_p50_ms", bn_histogram_quantile(&m->latency, 0.50));
+	add_ms(vm, "latency_p99_ms", bn_histogram_quantile(&m->latency, 0.99));
+	add_ms(vm, "latency_mean_ms", bn_histogram_mean(&m->latency));
+	add_ms(vm, "latency_max_ms", m->latency.max_ns);
+	add_ms(vm, "interval_p50_ms", bn_histogram_quantile(&m->interval, 0.50));
+	add_ms(vm, "interval_p99_ms", bn_histogram_quantile(&m->interval, 0.99));
+	add_uint(vm, "faults", m->faults);
+	add_uint(vm, "restarts", m->restarts);
+}
+
+static struct json_object *vm_json(struct bn_vm *v)
+{
+	struct bn_vm_info info;
+	bn_vm_describe(v, &info);
+	struct json_object *vm = json_object_new_object();
+	add_text(vm, "name", info.settings->name);
+	add_text(vm, "state", info.state);
+	add_text(vm, "front_end", info.front_end);
+	add_text(vm, "socket", info.settings->socket);
+	struct json_object *scanouts = json_object_new_array();
+	for (unsigned i = 0; i < info.settings->num_scanouts; i++)
+		json_object_array_add(scanouts, json_object_new_string(info.settings->scanout[i]));
+	json_object_object_add(vm, "scanouts", scanouts);
+	json_object_object_add(vm, "features", feature_names(info.features));
+	add_uint(vm, "guest_memory_bytes", info.guest_memory);
+	add_uint(vm, "memory_max", info.settings->memory_max);
+	add_uint(vm, "buffers", info.buffers);
+	add_renderer(vm, &info);
+	add_stats(vm, &info.stats);
+	add_number(vm, "gpu_busy_percent", info.gpu_busy_percent);
+	add_monitor(vm, info.monitor);
+	return vm;
+}
+
+/* ---- an output ---- */
+
+static struct json_object *output_json(struct bn_service *service, const struct bn_display *d)
+{
+	const struct bn_output_config *config = bn_output_config(d->output);
+	struct json_object *output = json_object_new_object();
+	struct json_object *layers = json_object_new_array();
+	add_text(output, "name", config->name);
+	add_text(output, "kind", config->kind == BN_OUTPUT_WAYLAND ? "wayland" : "headless");
+	add_uint(output, "width", config->width);
+	add_uint(output, "height", config->height);
+	add_number(output, "refresh_hz", config->refresh_mhz / 1000.0);
+	add_text(output, "pacing", config->free_running ? "free" : "display");
+	add_bool(output, "enabled", d->enabled);
+	add_uint(output, "frames", bn_output_frames(d->output));
+	for (size_t i = 0; i < service->num_vms; i++) {
+		if (bn_vm_uses_output(service->vm[i], d->output))
+			json_object_array_add(
+				layers, json_object_new_string(service->settings->vms[i].name));
+	}
+	json_object_object_add(output, "layers", layers);
+	return output;
+}
+
+struct json_object *bn_status_json(struct bn_service *service)
+{
+	static const char *const gpu_kinds[] = {"none", "surfaceless", "render-node"};
+	struct json_object *status = json_object_new_object();
+	struct json_object *vms = json_object_new_array();
+	struct json_object *outputs = json_object_new_array();
+	const struct bn_gpu *gpu = &service->context.gpu;
+	add_text(status, "version", BN_VERSION);
+	add_uint(status, "pid", (uint64_t)getpid());
+	add_ms(status, "uptime_ms", bn_now_ns() - service->started_ns);
+	add_text(status, "gpu", gpu_kinds[gpu->kind]);
+	add_text(status, "gpu_path", gpu->path);
+	add_text(status, "gpu_reason", gpu->reason);
+	for (size_t i = 0; i < service->num_vms; i++)
+		json_object_array_add(vms, vm_json(service->vm[i]));
+	for (size_t i = 0; i < service->displays.count; i++)
+		json_object_array_add(outputs, output_json(service, &service->displays.display[i]));
+	json_object_object_add(status, "vms", vms);
+	json_object_object_add(status, "outputs", outputs);
+	return status;
+}

@@ -1,0 +1,11 @@
+/* The service's figures as JSON; binnaclectl(1) lists the fields. */
+#ifndef BN_DAEMON_STATUS_H
+#define BN_DAEMON_STATUS_H
+
+struct bn_service;
+struct json_object;
+
+/* A new object; the caller's. */
+struct json_object *bn_status_json(struct bn_service *service);
+
+#endif

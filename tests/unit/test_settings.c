@@ -1,0 +1,178 @@
+#include "unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "settings.h"
+
+static struct bn_settings settings;
+static struct bn_config_errors errors;
+static char path[64];
+
+static int read_text(const char *text)
+{
+	snprintf(path, sizeof(path), "/tmp/binnacle-settings-%d.ini", (int)getpid());
+	FILE *file = fopen(path, "we");
+	fputs(text, file);
+	fclose(file);
+	bn_config_errors_finish(&errors);
+	errors = (struct bn_config_errors){0};
+	int ret = bn_settings_read(&settings, path, &errors);
+	unlink(path);
+	return ret;
+}
+
+/* Whether exactly one mistake is reported, at that line, with that text in it. */
+static bool one_error(const char *text, int line, const char *part)
+{
+	int ret = read_text(text);
+	bool ok = ret == -EINVAL && errors.count == 1 && errors.list[0].line == line &&
+		  strstr(errors.list[0].text, part) != NULL;
+	for (size_t i = 0; !ok && i < errors.count; i++)
+		printf("got %d: %s\n", errors.list[i].line, errors.list[i].text);
+	return ok;
+}
+
+static void test_whole(void)
+{
+	CU_ASSERT_EQUAL_FATAL(read_text("[core]\n"
+					"runtime-dir=/tmp/b\n"
+					"control-socket=/tmp/c\n"
+					"gpu=/dev/dri/renderD129\n"
+					"log=debug\n"
+					"[output left]\n"
+					"mode=1280x480@59.94\n"
+					"size-mm=292x109\n"
+					"pacing=free\n"
+					"[output right]\n"
+					"backend=wayland\n"
+					"fullscreen=yes\n"
+					"[vm cluster]\n"
+					"scanout.0=left\n"
+					"scanout.2=right\n"
+					"memory-max=2G\n"
+					"[vm cockpit]\n"
+					"socket=/tmp/x.sock\n"
+					"scanout.0=right\n"
+					"gl=no\n"),
+		0);
+	CU_ASSERT_EQUAL(errors.count, 0);
+	CU_ASSERT_STRING_EQUAL(settings.control_socket, "/tmp/c");
+	CU_ASSERT_EQUAL(settings.gpu, BN_SETTINGS_GPU_NODE);
+	CU_ASSERT_STRING_EQUAL(settings.gpu_path, "/dev/dri/renderD129");
+	CU_ASSERT_EQUAL(settings.log, BN_LOG_DEBUG);
+	CU_ASSERT_EQUAL_FATAL(settings.num_outputs, 2);
+	const struct bn_output_config *left = &settings.outputs[0].config;
+	CU_ASSERT_EQUAL(left->width, 1280);
+	CU_ASSERT_EQUAL(left->height, 480);
+	CU_ASSERT_EQUAL(left->refresh_mhz, 59940);
+	CU_ASSERT_EQUAL(left->width_mm, 292);
+	CU_ASSERT_EQUAL(left->height_mm, 109);
+	CU_ASSERT_TRUE(left->free_running);
+	CU_ASSERT_EQUAL(settings.outputs[1].config.kind, BN_OUTPUT_WAYLAND);
+	CU_ASSERT_TRUE(settings.outputs[1].config.fullscreen);
+	CU_ASSERT_EQUAL(settings.outputs[1].config.refresh_mhz, 60000);
+	CU_ASSERT_EQUAL_FATAL(settings.num_vms, 2);
+	CU_ASSERT_EQUAL(settings.vms[0].num_scanouts, 3);
+	CU_ASSERT_STRING_EQUAL(settings.vms[0].scanout[1], "");
+	CU_ASSERT_STRING_EQUAL(settings.vms[0].scanout[2], "right");
+	CU_ASSERT_STRING_EQUAL(settings.vms[0].socket, "/tmp/b/cluster.sock");
+	CU_ASSERT_EQUAL(settings.vms[0].memory_max, 2ull << 30);
+	CU_ASSERT_TRUE(settings.vms[0].gl);
+	CU_ASSERT_STRING_EQUAL(settings.vms[1].socket, "/tmp/x.sock");
+	CU_ASSERT_FALSE(settings.vms[1].gl);
+}
+
+static void test_defaults(void)
+{
+	setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+	CU_ASSERT_EQUAL_FATAL(read_text("[output o]\n[vm a]\n"), 0);
+	CU_ASSERT_STRING_EQUAL(settings.runtime_dir, "/run/user/7/binnacle");
+	CU_ASSERT_STRING_EQUAL(settings.control_socket, "/run/user/7/binnacle/control");
+	CU_ASSERT_STRING_EQUAL(settings.vms[0].socket, "/run/user/7/binnacle/a.sock");
+	CU_ASSERT_EQUAL(settings.vms[0].num_scanouts, 0);
+	CU_ASSERT_EQUAL(settings.vms[0].memory_max, 512ull << 20);
+	CU_ASSERT_EQUAL(settings.gpu, BN_SETTINGS_GPU_AUTO);
+	CU_ASSERT_EQUAL(settings.log, BN_LOG_INFO);
+	CU_ASSERT_EQUAL(settings.outputs[0].config.width, 1280);
+	unsetenv("XDG_RUNTIME_DIR");
+	CU_ASSERT_EQUAL_FATAL(read_text("[vm a]\n"), 0);
+	CU_ASSERT_STRING_EQUAL(settings.runtime_dir, "/run/binnacle");
+}
+
+static void test_values(void)
+{
+	CU_ASSERT_TRUE(one_error("[vm a]\n[core]\ngpu=fast\n", 3, "surfaceless"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[core]\nlog=loud\n", 3, "warn"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[core]\nruntime-dir=here\n", 3, "absolute"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[core]\ncolour=red\n", 3, "colour"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nmode=big\n", 3, "1280x480@60"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nmode=8193x1\n", 3, "8192"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nmode=1x1@1001\n", 3, "1000 Hz"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nbackend=kms\n", 3, "headless or wayland"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\npacing=slow\n", 3, "display"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nsize-mm=1x1@60\n", 3, "millimetres"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nmemory-max=1M\n", 2, "16M"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nmemory-max=-512M\n", 2, "16M"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nmemory-max=99999999999999999999G\n", 2, "16M"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nmemory-max=512MB\n", 2, "16M"));
+	CU_ASSERT_TRUE(one_error("[output o]\n[vm a]\nscanout.16=o\n", 3, "0 to 15"));
+	CU_ASSERT_TRUE(one_error("[output o]\n[vm a]\nscanout.x=o\n", 3, "scanout.0"));
+	CU_ASSERT_TRUE(one_error("[vm a]\ngl=perhaps\n", 2, "yes or no"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[screen s]\n", 2, "screen"));
+}
+
+static void test_whole_file(void)
+{
+	CU_ASSERT_TRUE(one_error("[core]\n", 0, "[vm NAME]"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nscanout.0=nowhere\n", 1, "[output nowhere]"));
+	CU_ASSERT_TRUE(one_error(
+		"[vm a]\nsocket=/tmp/s\n[vm b]\nsocket=/tmp/s\n", 3, "same socket as vm a"));
+	CU_ASSERT_TRUE(one_error(
+		"[core]\ncontrol-socket=/tmp/s\n[vm b]\nsocket=/tmp/s\n", 3, "control socket"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[vm a]\n", 2, "a"));
+	CU_ASSERT_TRUE(one_error("[output o]\n[vm a]\n[output o]\n", 3, "o"));
+	char text[256];
+	snprintf(text, sizeof(text), "[core]\nruntime-dir=/%090d\n[vm %031d]\n", 0, 0);
+	CU_ASSERT_TRUE(one_error(text, 3, "runtime-dir"));
+	CU_ASSERT_EQUAL(bn_settings_read(&settings, "/nonexistent/x.ini", &errors), -ENOENT);
+	bn_config_errors_finish(&errors);
+}
+
+static void test_many(void)
+{
+	/* Every mistake is found, not just the first. */
+	CU_ASSERT_EQUAL(
+		read_text("[output o]\nmode=x\npacing=y\n[vm a]\nscanout.0=p\ngl=z\n"), -EINVAL);
+	CU_ASSERT_EQUAL(errors.count, 4);
+	char text[8192];
+	size_t len = 0;
+	for (int i = 0; i < BN_SETTINGS_VMS_MAX + 1; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "[vm v%d]\n", i);
+	CU_ASSERT_EQUAL(read_text(text), -EINVAL);
+	CU_ASSERT_EQUAL(errors.count, 1);
+	CU_ASSERT_EQUAL(settings.num_vms, BN_SETTINGS_VMS_MAX);
+	/* More scanouts on an output than it has layers. */
+	len = (size_t)snprintf(text, sizeof(text), "[output o]\n");
+	for (int i = 0; i < BN_OUTPUT_LAYERS_MAX + 1; i++)
+		len += (size_t)snprintf(
+			text + len, sizeof(text) - len, "[vm v%d]\nscanout.0=o\n", i);
+	CU_ASSERT_TRUE(one_error(text, 1, "17 scanouts"));
+	bn_config_errors_finish(&errors);
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		{"every key", test_whole},
+		{"defaults", test_defaults},
+		{"bad values name what is expected", test_values},
+		{"mistakes of the whole file", test_whole_file},
+		{"many mistakes at once", test_many},
+		CU_TEST_INFO_NULL,
+	};
+	return bn_unit_main("settings", tests);
+}
