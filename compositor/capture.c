@@ -1,4 +1,5 @@
-/* The scene composed by the CPU: for screenshots, and for frames that a host compositor cannot take as they are. */
+/* The scene composed by the CPU: for screenshots, and for frames that a host compositor cannot
+ * take as they are. */
 #include <drm_fourcc.h>
 #include <errno.h>
 #include <linux/dma-buf.h>
@@ -135,7 +136,8 @@ static void unmap_buffer(struct mapping *map)
 	sync_dmabuf(map->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
 }
 
-/* pixman reads 32-bit words; a guest's offset and stride may be odd, then the rows are copied first. */
+/* pixman reads 32-bit words; a guest's offset and stride may be odd, then the rows are copied
+ * first. */
 static pixman_image_t *copy_rows(pixman_format_code_t format, const struct bn_buffer_attrs *attrs,
 	const uint8_t *row, int64_t stride)
 {

@@ -1,5 +1,5 @@
-/* An output without a display: the pacer's grid is its vblank. Also what a Wayland output turns into when its window or
- * its compositor is gone. */
+/* An output without a display: the pacer's grid is its vblank. Also what a Wayland output turns
+ * into when its window or its compositor is gone. */
 #include "output_impl.h"
 
 static void headless_schedule(struct bn_output *output)
@@ -29,8 +29,8 @@ static void headless_tick(struct bn_output *output, uint64_t now_ns)
 		headless_soon(output);
 		return;
 	}
-	/* After a late wake-up the vblanks in between are gone, and a frame younger than the last one waits for the next:
-	 * nothing is ever shown before it was submitted. */
+	/* After a late wake-up the vblanks in between are gone, and a frame younger than the
+	 * last one waits for the next: nothing is ever shown before it was submitted. */
 	bn_output_report(output, bn_output_latch(output, when), when);
 	headless_schedule(output);
 }

@@ -27,24 +27,6 @@ void bn_output_leave(struct bn_output *output)
 	}
 }
 
-static struct bn_queued *queued_at(struct bn_layer *layer, unsigned i)
-{
-	return &layer->queue[(layer->first + i) % BN_LAYER_QUEUE];
-}
-
-static void report_oldest(struct bn_layer *layer, enum bn_presented how, uint64_t when_ns)
-{
-	struct bn_queued oldest = *queued_at(layer, 0);
-
-	layer->first = (layer->first + 1) % BN_LAYER_QUEUE;
-	layer->queued--;
-	/* A host compositor's clock is its own: never before the frame existed. */
-	if (when_ns < oldest.submit_ns)
-		when_ns = oldest.submit_ns;
-	layer->listener->presented(layer->data, &oldest.frame, how, when_ns);
-	bn_buffer_unlock(oldest.frame.buffer);
-}
-
 struct bn_layer *bn_layer_create(
 	struct bn_output *output, const struct bn_layer_listener *listener, void *data)
 {
@@ -77,7 +59,7 @@ void bn_layer_destroy(struct bn_layer *layer)
 	output->has_dead = true;
 	output->layer_count--;
 	while (layer->queued > 0)
-		report_oldest(layer, BN_PRESENTED_DISCARDED, bn_pacer_now(&output->pacer));
+		bn_layer_report_oldest(layer, BN_PRESENTED_DISCARDED, bn_pacer_now(&output->pacer));
 	if (output->impl->layer_finish)
 		output->impl->layer_finish(layer);
 	bn_buffer_unlock(layer->current.buffer);
@@ -138,11 +120,12 @@ void bn_layer_submit(struct bn_layer *layer, const struct bn_frame *frame)
 	bn_output_enter(output);
 	/* A loop, because the listener may submit from inside the report. */
 	while (layer->queued == BN_LAYER_QUEUE)
-		report_oldest(layer, queued_how(queued_at(layer, 0)), queued.submit_ns);
+		bn_layer_report_oldest(
+			layer, queued_how(bn_layer_queued(layer, 0)), queued.submit_ns);
 	if (layer->dead)
 		bn_buffer_unlock(queued.frame.buffer);
 	else
-		*queued_at(layer, layer->queued++) = queued;
+		*bn_layer_queued(layer, layer->queued++) = queued;
 	bn_output_leave(output);
 	output->impl->schedule(output);
 }
@@ -171,155 +154,4 @@ void bn_layer_move_cursor(struct bn_layer *layer, int32_t x, int32_t y)
 	layer->cursor.y = y;
 	if (layer->cursor.visible)
 		layer->output->impl->schedule(layer->output);
-}
-
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint32_t max_u32(uint32_t a, uint32_t b)
-{
-	return a > b ? a : b;
-}
-
-/* Frames that were never shown changed something too: what they damaged is still to be shown. */
-static void add_damage(struct bn_frame *to, const struct bn_frame *from)
-{
-	uint32_t right, bottom;
-
-	if (from->damage_width == 0 || from->damage_height == 0)
-		return;
-	if (to->damage_width == 0 || to->damage_height == 0) {
-		to->damage_x = from->damage_x;
-		to->damage_y = from->damage_y;
-		to->damage_width = from->damage_width;
-		to->damage_height = from->damage_height;
-		return;
-	}
-	right = max_u32(to->damage_x + to->damage_width, from->damage_x + from->damage_width);
-	bottom = max_u32(to->damage_y + to->damage_height, from->damage_y + from->damage_height);
-	to->damage_x = min_u32(to->damage_x, from->damage_x);
-	to->damage_y = min_u32(to->damage_y, from->damage_y);
-	to->damage_width = right - to->damage_x;
-	to->damage_height = bottom - to->damage_y;
-}
-
-static bool same_source(const struct bn_frame *a, const struct bn_frame *b)
-{
-	return a->buffer == b->buffer && a->src_x == b->src_x && a->src_y == b->src_y &&
-	       a->src_width == b->src_width && a->src_height == b->src_height;
-}
-
-/* What a guest calls damage is relative to that buffer: after another one everything is new. */
-static void carry_damage(struct bn_frame *frame, const struct bn_frame *before)
-{
-	if (same_source(before, frame)) {
-		add_damage(frame, before);
-		return;
-	}
-	frame->damage_x = frame->damage_y = 0;
-	frame->damage_width = frame->buffer ? bn_buffer_attrs(frame->buffer)->width : 0;
-	frame->damage_height = frame->buffer ? bn_buffer_attrs(frame->buffer)->height : 0;
-}
-
-static void set_current(struct bn_layer *layer, const struct bn_frame *frame)
-{
-	struct bn_frame old = layer->current;
-
-	layer->current = *frame;
-	if (frame->buffer)
-		bn_buffer_lock(frame->buffer);
-	if (layer->fresh || !same_source(&old, frame))
-		carry_damage(&layer->current, &old);
-	layer->fresh = true;
-	bn_buffer_unlock(old.buffer);
-}
-
-static bool latch_layer(struct bn_layer *layer, uint64_t commit, uint64_t before_ns)
-{
-	struct bn_queued *newest = NULL;
-
-	for (unsigned i = 0; i < layer->queued; i++) {
-		struct bn_queued *queued = queued_at(layer, i);
-
-		if (queued->commit != 0 || queued->submit_ns >= before_ns)
-			continue;
-		if (newest) {
-			newest->how = BN_PRESENTED_SUPERSEDED;
-			carry_damage(&queued->frame, &newest->frame);
-		}
-		queued->commit = commit;
-		queued->how = BN_PRESENTED_SHOWN;
-		newest = queued;
-	}
-	if (newest)
-		set_current(layer, &newest->frame);
-	return newest != NULL;
-}
-
-uint64_t bn_output_latch(struct bn_output *output, uint64_t before_ns)
-{
-	uint64_t commit = output->commit + 1;
-	struct bn_layer *layer;
-	bool any = false;
-
-	bn_output_enter(output); /* buffers may be released */
-	wl_list_for_each(layer, &output->layers, link) any |= latch_layer(layer, commit, before_ns);
-	if (any) {
-		output->commit = commit;
-		output->frames++;
-	}
-	bn_output_leave(output);
-	return output->commit;
-}
-
-static void report_layer(struct bn_layer *layer, uint64_t commit, uint64_t when_ns)
-{
-	/* Frames that a listener submits meanwhile are not latched and end the loop. */
-	while (layer->queued > 0) {
-		const struct bn_queued *oldest = queued_at(layer, 0);
-
-		if (oldest->commit == 0 || oldest->commit > commit)
-			break;
-		report_oldest(layer, oldest->how, when_ns);
-	}
-}
-
-void bn_output_report(struct bn_output *output, uint64_t commit, uint64_t when_ns)
-{
-	struct bn_layer *layer;
-
-	bn_output_enter(output);
-	wl_list_for_each(layer, &output->layers, link) report_layer(layer, commit, when_ns);
-	bn_output_leave(output);
-}
-
-bool bn_output_unlatched(const struct bn_output *output)
-{
-	struct bn_layer *layer;
-
-	wl_list_for_each(layer, &output->layers, link)
-	{
-		/* The newest is the last to be latched. */
-		if (layer->queued > 0 && queued_at(layer, layer->queued - 1)->commit == 0)
-			return true;
-	}
-	return false;
-}
-
-bool bn_output_oldest(const struct bn_output *output, uint64_t *submit_ns)
-{
-	struct bn_layer *layer;
-	bool found = false;
-
-	wl_list_for_each(layer, &output->layers, link)
-	{
-		if (layer->queued == 0)
-			continue;
-		if (!found || queued_at(layer, 0)->submit_ns < *submit_ns)
-			*submit_ns = queued_at(layer, 0)->submit_ns;
-		found = true;
-	}
-	return found;
 }

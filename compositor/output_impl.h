@@ -1,8 +1,9 @@
-/* What the kinds of outputs share: the layers with their queues of frames, the virtual vblank, and the vtable that
- * makes a kind. Private to the compositor and its tests.
+/* What the kinds of outputs share: the layers with their queues of frames, the virtual vblank,
+ * and the vtable that makes a kind. Private to the compositor and its tests.
  *
- * The life of a frame: queued (bn_layer_submit) → latched (bn_output_latch: it is the layer's picture from here on and
- * the older ones are superseded) → reported (bn_output_report: the listener has been told). */
+ * The life of a frame: queued (bn_layer_submit) → latched (bn_output_latch: it is the layer's
+ * picture from here on and the older ones are superseded) → reported (bn_output_report: the
+ * listener has been told). */
 #ifndef BN_COMPOSITOR_OUTPUT_IMPL_H
 #define BN_COMPOSITOR_OUTPUT_IMPL_H
 
@@ -12,11 +13,13 @@
 #include "common/clock.h"
 #include "compositor/output.h"
 
-/* The most frames of one layer that wait for their report; one more makes the oldest be reported at once. */
+/* The most frames of one layer that wait for their report; one more makes the oldest be reported
+ * at once. */
 #define BN_LAYER_QUEUE 64
 
-/* One timer on a fixed grid of vblanks: the k-th is at origin + k × 10^12 / refresh_mhz nanoseconds, computed from the
- * origin each time so that nothing drifts. The timer runs only while it is armed. */
+/* One timer on a fixed grid of vblanks: the k-th is at origin + k × 10^12 / refresh_mhz
+ * nanoseconds, computed from the origin each time so that nothing drifts. The timer runs only
+ * while it is armed. */
 struct bn_pacer {
 	struct bn_clock clock;
 	uint64_t origin_ns;
@@ -28,8 +31,8 @@ struct bn_pacer {
 	void *data;
 };
 
-/* clock NULL: CLOCK_MONOTONIC and a timerfd in the loop; otherwise the pacer is driven by bn_pacer_run alone. The first
- * vblank is now. Returns 0 or -errno. */
+/* clock NULL: CLOCK_MONOTONIC and a timerfd in the loop; otherwise the pacer is driven by
+ * bn_pacer_run alone. The first vblank is now. Returns 0 or -errno. */
 int bn_pacer_init(struct bn_pacer *pacer, struct wl_event_loop *loop, const struct bn_clock *clock,
 	uint32_t refresh_mhz, void (*fire)(void *data, uint64_t now_ns), void *data);
 void bn_pacer_finish(struct bn_pacer *pacer);
@@ -52,7 +55,8 @@ struct bn_output_impl {
 	int (*start)(struct bn_output *output);
 	/* Frees everything of the kind; the layers are gone. */
 	void (*stop)(struct bn_output *output);
-	/* Something changed (frame, cursor, position, layer): see that it is shown in time. Reports nothing itself. */
+	/* Something changed (frame, cursor, position, layer): see that it is shown in time.
+	 * Reports nothing itself. */
 	void (*schedule)(struct bn_output *output);
 	/* The idle callback asked for by bn_output_soon. */
 	void (*soon)(struct bn_output *output);
@@ -108,23 +112,30 @@ struct bn_layer {
 	struct bn_queued queue[BN_LAYER_QUEUE]; /* a ring: oldest at first */
 	unsigned first, queued;
 	struct bn_frame current; /* latched last; its buffer has a lock of its own */
-	bool fresh; /* current changed since the kind looked; current.damage has gathered since then */
+	/* current changed since the kind looked; current.damage has gathered since then */
+	bool fresh;
 	bool dead; /* destroyed inside a listener: freed when the listeners are through */
 	struct bn_cursor cursor;
 	void *impl_data;
 };
 
-/* As bn_output_create, on an injected clock: nothing happens by time until bn_pacer_run(&output->pacer). */
+/* As bn_output_create, on an injected clock: nothing happens by time until
+ * bn_pacer_run(&output->pacer). */
 int bn_output_create_clocked(struct bn_output **out, struct wl_event_loop *loop,
 	const struct bn_output_config *config, const struct bn_clock *clock);
-/* Calls impl->soon from an idle callback, or from the timer when a listener is being called (so that a listener that
- * submits again cannot keep the loop from its other work). */
+/* Calls impl->soon from an idle callback, or from the timer when a listener is being called (so
+ * that a listener that submits again cannot keep the loop from its other work). */
 void bn_output_soon(struct bn_output *output);
 
 /* Layers destroyed between the two are freed by the last leave. */
 void bn_output_enter(struct bn_output *output);
 void bn_output_leave(struct bn_output *output);
-/* Makes the newest frame submitted before before_ns of each layer its current one. Returns the number to report by. */
+/* The i-th of the layer's frames that are not reported, oldest first. */
+struct bn_queued *bn_layer_queued(struct bn_layer *layer, unsigned i);
+/* Takes the oldest out of the queue and tells the listener of it. */
+void bn_layer_report_oldest(struct bn_layer *layer, enum bn_presented how, uint64_t when_ns);
+/* Makes the newest frame submitted before before_ns of each layer its current one. Returns the
+ * number to report by. */
 uint64_t bn_output_latch(struct bn_output *output, uint64_t before_ns);
 /* Tells the listeners of all frames latched up to and with commit. */
 void bn_output_report(struct bn_output *output, uint64_t commit, uint64_t when_ns);
@@ -143,7 +154,8 @@ struct bn_view {
 bool bn_layer_view(const struct bn_layer *layer, struct bn_view *view);
 bool bn_cursor_view(const struct bn_layer *layer, struct bn_view *view);
 
-/* Copies the part of buffer that view says to (x, y) of dst. 0, -ENOMEM, -ENOTSUP (a dma-buf that cannot be mapped). */
+/* Copies the part of buffer that view says to (x, y) of dst. 0, -ENOMEM, -ENOTSUP (a dma-buf
+ * that cannot be mapped). */
 int bn_compose_buffer(pixman_image_t *dst, struct bn_buffer *buffer, const struct bn_view *view,
 	uint32_t x, uint32_t y);
 

@@ -1,5 +1,6 @@
-/* The Wayland output's own parts: connection and globals (wayland.c), window (wayland_window.c), buffers
- * (wayland_buffer.c), and the scene with its pace (wayland_scene.c). */
+/* The Wayland output's own parts: the connection (wayland.c), what the compositor offers
+ * (wayland_globals.c), the window (wayland_window.c), buffers (wayland_buffer.c), layers and
+ * cursors (wayland_plane.c), the pace (wayland_scene.c). */
 #ifndef BN_COMPOSITOR_WAYLAND_IMPL_H
 #define BN_COMPOSITOR_WAYLAND_IMPL_H
 
@@ -99,6 +100,11 @@ struct bn_wl_layer {
 /* Hands what was written to the socket. */
 void bn_wl_flush(struct bn_wl *wl);
 
+/* wayland_globals.c */
+/* Asks for the globals; the window opens when they are known. 0 or -ENOMEM. */
+int bn_wl_globals_ask(struct bn_wl *wl);
+void bn_wl_globals_finish(struct bn_wl *wl);
+
 /* wayland_window.c */
 /* 0 or -ENOMEM. */
 int bn_wl_window_open(struct bn_wl *wl);
@@ -107,17 +113,25 @@ void bn_wl_window_close(struct bn_wl *wl);
 void bn_wl_window_resize(struct bn_wl *wl);
 /* Makes the ground fit the window; committed by the caller. */
 void bn_wl_window_draw(struct bn_wl *wl);
-/* Where the output's picture begins in the window (a compositor may give more room than was asked for). */
+/* Where the output's picture begins in the window (a compositor may give more room than was
+ * asked for). */
 void bn_wl_window_origin(const struct bn_wl *wl, int32_t *x, int32_t *y);
 
 /* wayland_buffer.c */
-/* The wl_buffer for a frame's buffer. NULL: not to be had now (*wait, bn_wl_schedule is called when it is) or ever. */
+/* The wl_buffer for a frame's buffer. NULL: not to be had now (*wait, bn_wl_schedule is called
+ * when it is) or ever. */
 struct bn_wl_buffer *bn_wl_buffer_get(struct bn_wl *wl, struct bn_buffer *buffer, bool *wait);
 /* Locks the buffer until the compositor releases it. */
 void bn_wl_buffer_use(struct bn_wl_buffer *buffer);
 /* Forgets all of them. */
 void bn_wl_buffers_finish(struct bn_wl *wl);
-/* One of the plane's images that is free, of this size; NULL when all are in use or there is no memory. */
+
+/* wayland_image.c */
+/* A wl_buffer in the first size bytes of fd (not taken over), or NULL. */
+struct wl_buffer *bn_wl_shm_buffer(struct bn_wl *wl, int fd, uint64_t size, uint32_t offset,
+	uint32_t width, uint32_t height, uint32_t stride, uint32_t format);
+/* One of the plane's images that is free, of this size; NULL when all are in use or there is no
+ * memory. */
 struct bn_wl_image *bn_wl_image_get(struct bn_wl *wl, struct bn_wl_plane *plane, uint32_t width,
 	uint32_t height, uint32_t format);
 void bn_wl_image_finish(struct bn_wl_image *image);
@@ -135,7 +149,8 @@ void bn_wl_drop_frame(struct bn_wl *wl);
 /* wayland_plane.c */
 /* Frees layer->impl_data. */
 void bn_wl_layer_finish(struct bn_wl *wl, struct bn_layer *layer);
-/* Updates the layer's surfaces. Returns the surface that shows its picture, NULL when nothing of it is to be seen. */
+/* Updates the layer's surfaces. Returns the surface that shows its picture, NULL when nothing of
+ * it is to be seen. */
 struct wl_surface *bn_wl_layer_update(struct bn_wl *wl, struct bn_layer *layer);
 
 #endif

@@ -5,8 +5,8 @@
 #include "common/log.h"
 #include "wayland_impl.h"
 
-/* A new subsurface is above all others, as a new layer is. Its state is applied with the window's ("synchronized"), so
- * that all layers of an output change together. */
+/* A new subsurface is above all others, as a new layer is. Its state is applied with the
+ * window's ("synchronized"), so that all layers of an output change together. */
 static bool plane_init(struct bn_wl *wl, struct bn_wl_plane *plane)
 {
 	plane->surface = wl_compositor_create_surface(wl->compositor);
@@ -171,7 +171,8 @@ static void say_copy(struct bn_wl *wl, struct bn_buffer *buffer, int r)
 		r < 0 ? "they cannot be copied either and stay unseen" : "they are copied");
 }
 
-/* What the compositor cannot take, or cannot crop, it gets as a copy of exactly what is to be seen. */
+/* What the compositor cannot take, or cannot crop, it gets as a copy of exactly what is to be
+ * seen. */
 static void show_copy(struct bn_wl *wl, struct bn_wl_plane *plane, struct bn_layer *layer,
 	const struct bn_view *view)
 {
@@ -241,7 +242,8 @@ static void update_cursor(struct bn_wl *wl, struct bn_wl_plane *plane, struct bn
 	struct bn_wl_image *image;
 	struct bn_view view;
 
-	/* Without a viewport it cannot be cropped: better none than one that lies on another guest's picture. */
+	/* Without a viewport it cannot be cropped: better none than one that lies on another
+	 * guest's picture. */
 	if (!bn_cursor_view(layer, &view) ||
 		(!plane->viewport &&
 			(view.width != BN_CURSOR_SIZE || view.height != BN_CURSOR_SIZE))) {

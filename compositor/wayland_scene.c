@@ -1,16 +1,17 @@
-/* The scene and its pace. While the compositor answers frame callbacks, they say when the next commit goes out: one
- * commit between two callbacks, with the newest frame of each layer. The callback hangs on the topmost picture, because
- * a compositor may send none for a surface that is covered. When no callback comes for a while (the window is hidden, the
- * compositor hangs), the output is stalled: the pacer's vblanks latch and report frames, as on a headless output, until
- * the callback comes after all. */
+/* The scene and its pace. While the compositor answers frame callbacks, they say when the next
+ * commit goes out: one commit between two callbacks, with the newest frame of each layer. The
+ * callback hangs on the topmost picture, because a compositor may send none for a surface that
+ * is covered. When no callback comes for a while (the window is hidden, the compositor hangs),
+ * the output is stalled: the pacer's vblanks latch and report frames, as on a headless output,
+ * until the callback comes after all. */
 #include <stdlib.h>
 #include <time.h>
 
 #include "common/log.h"
 #include "wayland_impl.h"
 
-/* How long a frame waits for the compositor: two periods of the output, and never so little that a slower display looks
- * like a hidden window. */
+/* How long a frame waits for the compositor: two periods of the output, and never so little that
+ * a slower display looks like a hidden window. */
 #define STALL_MIN_NS (50 * BN_NS_PER_MS)
 
 struct bn_wl_flight {
@@ -221,8 +222,8 @@ void bn_wl_soon(struct bn_wl *wl)
 	}
 }
 
-/* The compositor shows nothing: as a headless output does it, but committed, so that a window that comes back has the
- * newest picture. */
+/* The compositor shows nothing: as a headless output does it, but committed, so that a window
+ * that comes back has the newest picture. */
 static void stalled_vblank(struct bn_wl *wl, uint64_t now_ns)
 {
 	uint64_t when = bn_pacer_vblank_at(&wl->output->pacer, now_ns);

@@ -251,7 +251,8 @@ static void test_late_wakeup_skips(void)
 	rig_init(&rig, &config_60);
 	buffer = buffer_new(&rig);
 	submit(&rig, buffer, 1);
-	/* Three vblanks have passed unseen; a frame came in just now, before the timer was looked at. */
+	/* Three vblanks have passed unseen; a frame came in just now, before the timer was
+	 * looked at. */
 	rig.now = vblank(4, 60000) + 2000000;
 	submit(&rig, buffer, 2);
 	bn_pacer_run(&rig.output->pacer);
