@@ -42,6 +42,10 @@ int bn_vq_kick_fd(const struct bn_vq *vq);
 void bn_vq_set_call(struct bn_vq *vq, int fd);
 /* Ring addresses again after guest memory changed; stops the queue and returns -EFAULT when they are gone. */
 int bn_vq_remap(struct bn_vq *vq);
+/* Guest memory is about to change: the ring is not touched until bn_vq_unpark(), which returns whether it is in guest memory (again). Meanwhile nothing is taken, and
+ * completions wait. */
+void bn_vq_park(struct bn_vq *vq);
+bool bn_vq_unpark(struct bn_vq *vq);
 
 /* The next request: 1 and *out set; 0 when the ring is empty; -errno (-EPROTO: indices that cannot be, the ring is stopped for good and a line logged). *replayed (may be NULL) tells that it was in flight in a renderer that died. */
 int bn_vq_pop(struct bn_vq *vq, struct bn_vq_request **out, bool *replayed);
