@@ -1,0 +1,201 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "device.h"
+
+uint32_t bn_cmd_ctx_create(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
+{
+	const struct virtio_gpu_ctx_create *c = body;
+	uint32_t capset = 0;
+	char name[65];
+
+	if (cmd->hdr.ctx_id == 0 || bn_context_get(dev, cmd->hdr.ctx_id))
+		return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+	if (bn_device_has(dev, VIRTIO_GPU_F_CONTEXT_INIT))
+		capset = c->context_init & VIRTIO_GPU_CONTEXT_INIT_CAPSET_ID_MASK;
+	if (c->nlen > sizeof(c->debug_name))
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	memcpy(name, c->debug_name, c->nlen);
+	name[c->nlen] = '\0';
+	return bn_context_create(dev, cmd->hdr.ctx_id, capset, name, false);
+}
+
+uint32_t bn_cmd_ctx_destroy(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
+{
+	struct bn_context *ctx = bn_context_get(dev, cmd->hdr.ctx_id);
+
+	if (!ctx)
+		return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+	bn_context_destroy(dev, ctx);
+	return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+/* Linux with CONTEXT_INIT attaches and detaches every buffer that a file opens, also before (or without) making that file's context (virtio_gpu_gem_object_open). That is
+ * no mistake that a person should find in the guest's log, so nothing happens and the answer is OK. */
+static uint32_t ctx_unknown(const struct bn_device *dev, uint32_t ctx_id)
+{
+	return bn_device_has(dev, VIRTIO_GPU_F_CONTEXT_INIT) && ctx_id != 0 ?
+		       VIRTIO_GPU_RESP_OK_NODATA :
+		       VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+}
+
+uint32_t bn_cmd_ctx_attach(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
+{
+	const struct virtio_gpu_ctx_resource *c = body;
+	struct bn_resource *res = bn_resource_get(dev, c->resource_id);
+	struct bn_context *ctx = bn_context_get(dev, cmd->hdr.ctx_id);
+
+	if (!res)
+		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (!ctx)
+		return ctx_unknown(dev, cmd->hdr.ctx_id);
+	if (ctx->lost)
+		return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+	return bn_context_attach(dev, ctx, res);
+}
+
+uint32_t bn_cmd_ctx_detach(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
+{
+	const struct virtio_gpu_ctx_resource *c = body;
+	struct bn_resource *res = bn_resource_get(dev, c->resource_id);
+	struct bn_context *ctx = bn_context_get(dev, cmd->hdr.ctx_id);
+
+	if (!res)
+		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (!ctx)
+		return ctx_unknown(dev, cmd->hdr.ctx_id);
+	bn_context_detach(dev, ctx, res);
+	return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+uint32_t bn_cmd_create_3d(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
+{
+	const struct virtio_gpu_resource_create_3d *c = body;
+	struct bn_gl_resource_args args = {
+		.id = c->resource_id,
+		.target = c->target,
+		.format = c->format,
+		.bind = c->bind,
+		.width = c->width,
+		.height = c->height,
+		.depth = c->depth,
+		.array_size = c->array_size,
+		.last_level = c->last_level,
+		.nr_samples = c->nr_samples,
+		.flags = c->flags,
+	};
+
+	return bn_resource_create_3d(dev, &args);
+}
+
+/* A context may only be named for resources that are attached to it; context 0 stands for none. */
+static uint32_t transfer_check(struct bn_device *dev, const struct bn_cmd *cmd,
+	const struct bn_resource *res)
+{
+	const struct bn_context *ctx = bn_context_get(dev, cmd->hdr.ctx_id);
+
+	if (!res || !res->is_3d)
+		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (cmd->hdr.ctx_id == 0)
+		return VIRTIO_GPU_RESP_OK_NODATA;
+	if (!ctx || ctx->lost)
+		return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+	if (!bn_context_attached(ctx, res))
+		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+static uint32_t transfer_3d(struct bn_device *dev, struct bn_cmd *cmd,
+	const struct virtio_gpu_transfer_host_3d *c,
+	int (*run)(struct bn_gl *gl, const struct bn_gl_transfer *t))
+{
+	struct bn_resource *res = bn_resource_get(dev, c->resource_id);
+	uint32_t check = transfer_check(dev, cmd, res);
+	struct bn_gl_transfer t = {
+		.res_id = c->resource_id,
+		.ctx_id = cmd->hdr.ctx_id,
+		.level = c->level,
+		.stride = c->stride,
+		.layer_stride = c->layer_stride,
+		.x = c->box.x,
+		.y = c->box.y,
+		.z = c->box.z,
+		.w = c->box.w,
+		.h = c->box.h,
+		.d = c->box.d,
+		.offset = c->offset,
+	};
+
+	if (check != VIRTIO_GPU_RESP_OK_NODATA)
+		return check;
+	if (!bn_backing_usable(dev, res) || run(dev->gl, &t) != 0)
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	cmd->wait_gpu = true;
+	return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+uint32_t bn_cmd_transfer_to_3d(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
+{
+	return transfer_3d(dev, cmd, body, bn_gl_transfer_in);
+}
+
+uint32_t bn_cmd_transfer_from_3d(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
+{
+	return transfer_3d(dev, cmd, body, bn_gl_transfer_out);
+}
+
+/* 8-byte aligned, kept for the next one. */
+static void *submit_buffer(struct bn_device *dev, size_t size)
+{
+	void *bigger;
+
+	if (size <= dev->submit_size)
+		return dev->submit;
+	bigger = aligned_alloc(8, (size + 4095) & ~(size_t)4095);
+	if (!bigger)
+		return NULL;
+	free(dev->submit);
+	dev->submit = bigger;
+	dev->submit_size = (size + 4095) & ~(size_t)4095;
+	return bigger;
+}
+
+static void context_failed(struct bn_device *dev, struct bn_context *ctx)
+{
+	if (ctx->failed)
+		return;
+	ctx->failed = true;
+	bn_stat_add(&dev->stats->context_losses, 1);
+	if (bn_log_gate(&dev->context_errors))
+		bn_warn("context %u (%s): its command stream was refused, the context is lost (%lu so far)",
+			ctx->id, ctx->name, dev->context_errors);
+}
+
+uint32_t bn_cmd_submit_3d(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
+{
+	const struct virtio_gpu_cmd_submit *c = body;
+	struct bn_context *ctx = bn_context_get(dev, cmd->hdr.ctx_id);
+	uint32_t size = c->size;
+	void *stream;
+
+	if (!ctx || ctx->lost)
+		return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+	if (size > BN_SUBMIT_MAX || size % 4 != 0 || cmd->request->out_len - sizeof(*c) < size)
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	bn_stat_add(&dev->stats->submits, 1);
+	bn_stat_add(&dev->stats->submit_bytes, size);
+	cmd->wait_gpu = true;
+	if (size == 0)
+		return VIRTIO_GPU_RESP_OK_NODATA;
+	/* The decoder reads words more than once: it gets a copy that the guest cannot change. */
+	stream = submit_buffer(dev, size);
+	if (!stream)
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	bn_iov_read(cmd->request->out, cmd->request->nout, sizeof(*c), stream, size);
+	if (bn_gl_submit(dev->gl, ctx->id, stream, size / 4) != 0) {
+		context_failed(dev, ctx);
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	return VIRTIO_GPU_RESP_OK_NODATA;
+}
