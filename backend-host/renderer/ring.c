@@ -1,0 +1,213 @@
+/* The ring thread's loop. While the control ring has requests, kicks are suppressed and batches are executed, with a look at the other sources (link, fences) between them. When it is
+ * empty, the loop may spin for a moment before it sleeps: a guest that waits for an answer before it sends the next request comes back within microseconds, and a sleep and a wake-up cost
+ * more than that. It spins only while that has been paying off, so an idle device costs nothing. */
+#include <errno.h>
+#include <sched.h>
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "renderer.h"
+
+#define BATCH 64
+#define SPIN_NS (50 * BN_NS_PER_US)
+#define SPIN_SCORE_MAX 8u
+#define SPIN_SCORE_MIN 2u /* spin from here on */
+
+static int handle_kick(int fd, uint32_t mask, void *data)
+{
+	struct bn_renderer *r = data;
+
+	bn_event_drain(bn_vq_kick_fd(r->vq[0]));
+	bn_ring_activate(r);
+	return 0;
+}
+
+static int handle_gl(int fd, uint32_t mask, void *data)
+{
+	struct bn_renderer *r = data;
+
+	bn_gl_dispatch(r->gl);
+	return 0;
+}
+
+static int handle_cursor(int fd, uint32_t mask, void *data)
+{
+	struct bn_renderer *r = data;
+
+	bn_cursor_dispatch(r->cursor);
+	return 0;
+}
+
+int bn_ring_init(struct bn_renderer *r)
+{
+	cpu_set_t cpus;
+
+	/* On one CPU the guest could not run while we spin. */
+	r->spin_allowed = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) > 1;
+	r->cursor_source = wl_event_loop_add_fd(r->loop, bn_cursor_fd(r->cursor), WL_EVENT_READABLE,
+		handle_cursor, r);
+	if (r->gl)
+		r->gl_source = wl_event_loop_add_fd(r->loop, bn_gl_fd(r->gl), WL_EVENT_READABLE,
+			handle_gl, r);
+	return r->cursor_source && (!r->gl || r->gl_source) ? 0 : -ENOMEM;
+}
+
+int bn_ring_start(struct bn_renderer *r)
+{
+	/* Requests may have come before the kick fd did. */
+	bn_ring_activate(r);
+	if (bn_vq_kick_fd(r->vq[0]) < 0)
+		return 0;
+	r->kick_source = wl_event_loop_add_fd(r->loop, bn_vq_kick_fd(r->vq[0]), WL_EVENT_READABLE,
+		handle_kick, r);
+	return r->kick_source ? 0 : -ENOMEM;
+}
+
+void bn_ring_stop(struct bn_renderer *r)
+{
+	if (r->kick_source)
+		wl_event_source_remove(r->kick_source);
+	r->kick_source = NULL;
+	r->active = false;
+}
+
+void bn_ring_activate(struct bn_renderer *r)
+{
+	if (r->active || !bn_vq_running(r->vq[0]) || (r->stop.pending && r->stop.index == 0))
+		return;
+	r->active = true;
+	bn_vq_suppress_kicks(r->vq[0], true);
+}
+
+static void notify(struct bn_renderer *r)
+{
+	if (!r->dirty)
+		return;
+	r->dirty = false;
+	bn_vq_notify(r->vq[0]);
+}
+
+static int batch(struct bn_renderer *r)
+{
+	struct bn_vq_request *request;
+	bool replayed;
+	int n = 0, got = 0;
+
+	while (n < BATCH && (got = bn_vq_pop(r->vq[0], &request, &replayed)) > 0) {
+		bn_device_execute(r->dev, request, replayed);
+		n++;
+	}
+	if (got == -EPROTO) {
+		bn_ring_stop(r);
+		bn_link_fault(r, false, "the guest's control queue is broken and was stopped");
+	}
+	if (n > 0 && r->gl)
+		bn_gl_poll(r->gl);
+	notify(r);
+	return n;
+}
+
+/* ---- spinning ---- */
+
+static void score(struct bn_renderer *r, int change)
+{
+	int value = (int)r->spin_score + change;
+
+	r->spin_score = value < 0 ? 0 : (unsigned)value > SPIN_SCORE_MAX ? SPIN_SCORE_MAX : (unsigned)value;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* True when there is something to do. */
+static bool spin(struct bn_renderer *r)
+{
+	uint64_t end;
+
+	if (!r->spin_allowed || r->spin_score < SPIN_SCORE_MIN)
+		return false;
+	end = bn_now_ns() + SPIN_NS;
+	do {
+		if (bn_vq_pending(r->vq[0]) || (r->gl && bn_gl_poll(r->gl))) {
+			score(r, 1);
+			notify(r);
+			return true;
+		}
+		relax();
+	} while (bn_now_ns() < end);
+	score(r, -2);
+	return false;
+}
+
+/* A sleep so short that spinning would have bridged it speaks for spinning next time. */
+static void slept(struct bn_renderer *r)
+{
+	uint64_t ns = bn_now_ns() - r->slept_ns;
+
+	bn_stat_add(&r->stats->wakeups, 1);
+	score(r, ns < SPIN_NS ? 1 : -1);
+}
+
+static void work(struct bn_renderer *r)
+{
+	int n = batch(r);
+
+	if (n == BATCH || !r->active)
+		return;
+	if (spin(r))
+		return;
+	if (bn_vq_suppress_kicks(r->vq[0], false))
+		bn_vq_suppress_kicks(r->vq[0], true); /* something came in the last moment */
+	else
+		r->active = false;
+}
+
+static void finish_stop(struct bn_renderer *r)
+{
+	struct bn_vq *vq = r->vq[r->stop.index];
+	uint16_t base = 0;
+	bool done;
+
+	if (!r->stop.pending)
+		return;
+	pthread_mutex_lock(&r->dev->lock);
+	done = bn_vq_inflight(vq) == 0;
+	if (done)
+		base = bn_vq_stop(vq);
+	pthread_mutex_unlock(&r->dev->lock);
+	if (!done)
+		return;
+	r->stop.pending = false;
+	bn_link_ack(r, r->stop.seq, 0, base);
+	bn_link_listen(r, true);
+}
+
+void bn_ring_run(struct bn_renderer *r)
+{
+	while (!r->quit) {
+		bool sleep;
+
+		if (r->active && !bn_link_crowded(r))
+			work(r);
+		sleep = !r->active || bn_link_crowded(r);
+		notify(r);
+		finish_stop(r);
+		if (r->quit)
+			break;
+		r->slept_ns = sleep ? bn_now_ns() : 0;
+		if (wl_event_loop_dispatch(r->loop, sleep ? -1 : 0) < 0) {
+			bn_link_fault(r, true, "the event loop failed");
+			break;
+		}
+		if (sleep)
+			slept(r);
+		notify(r);
+	}
+}
