@@ -1,5 +1,7 @@
-/* The GPU library: libvirglrenderer on EGL contexts that we make ourselves. All calls from one thread (the ring thread); fences come back through an fd. This header hides
- * virglrenderer's versions (0.10.4–1.3) from the device. Without GL support in the build, or with no working EGL, bn_gl_create() fails and the device is 2D only. */
+/* The GPU library: libvirglrenderer on EGL contexts that we make ourselves. All calls from one
+ * thread (the ring thread); fences come back through an fd. This header hides virglrenderer's
+ * versions (0.10.4–1.3) from the device. Without GL support in the build, or with no working EGL,
+ * bn_gl_create() fails and the device is 2D only. */
 #ifndef BN_RENDERER_GL_H
 #define BN_RENDERER_GL_H
 
@@ -16,9 +18,10 @@ struct bn_gl_listener {
 	void (*fence)(void *data, uint32_t ctx_id, uint32_t ring_idx, uint64_t fence_id);
 };
 
-/* gpu: SURFACELESS, or RENDER_NODE with node_fd (taken over, whatever the result). 0, -ENODEV (no EGL display or context; logged), -ENOTSUP (built without). */
-int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd, const struct bn_gl_listener *listener,
-	void *data);
+/* gpu: SURFACELESS, or RENDER_NODE with node_fd (taken over, whatever the result). 0, -ENODEV (no
+ * EGL display or context; logged), -ENOTSUP (built without). */
+int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
+	const struct bn_gl_listener *listener, void *data);
 void bn_gl_destroy(struct bn_gl *gl);
 const char *bn_gl_renderer_name(const struct bn_gl *gl);
 const char *bn_gl_version(const struct bn_gl *gl);
@@ -28,11 +31,13 @@ unsigned bn_gl_capsets(struct bn_gl *gl, struct bn_link_capset *out);
 int bn_gl_capset(struct bn_gl *gl, uint32_t id, uint32_t version, void *out);
 bool bn_gl_has_context_init(const struct bn_gl *gl);
 
-/* Readable when bn_gl_dispatch() has something to do (finished fences). Never -1: there is always such an fd, and no timer is needed. */
+/* Readable when bn_gl_dispatch() has something to do (finished fences). Never -1: there is always
+ * such an fd, and no timer is needed. */
 int bn_gl_fd(const struct bn_gl *gl);
 void bn_gl_dispatch(struct bn_gl *gl);
-/* Reports what is finished by now without a system call: call it after each batch of commands (a fence over work that is already done is reported here, the fd then wakes nobody)
- * and as often as you like while spinning. True if a fence was reported. */
+/* Reports what is finished by now without a system call: call it after each batch of commands (a
+ * fence over work that is already done is reported here, the fd then wakes nobody) and as often as
+ * you like while spinning. True if a fence was reported. */
 bool bn_gl_poll(struct bn_gl *gl);
 /* Fences made and not reported. */
 unsigned bn_gl_fences_pending(const struct bn_gl *gl);
@@ -43,7 +48,8 @@ void bn_gl_ctx_destroy(struct bn_gl *gl, uint32_t ctx_id);
 void bn_gl_ctx_attach(struct bn_gl *gl, uint32_t ctx_id, uint32_t res_id);
 void bn_gl_ctx_detach(struct bn_gl *gl, uint32_t ctx_id, uint32_t res_id);
 struct bn_gl_resource_args {
-	uint32_t id, target, format, bind, width, height, depth, array_size, last_level, nr_samples, flags;
+	uint32_t id, target, format, bind, width, height, depth, array_size, last_level, nr_samples,
+		flags;
 };
 int bn_gl_resource_create(struct bn_gl *gl, const struct bn_gl_resource_args *args);
 void bn_gl_resource_unref(struct bn_gl *gl, uint32_t res_id);
@@ -55,21 +61,27 @@ struct bn_gl_transfer {
 	uint32_t x, y, z, w, h, d;
 	uint64_t offset;
 };
-int bn_gl_transfer_in(struct bn_gl *gl, const struct bn_gl_transfer *t);  /* guest backing → resource */
-int bn_gl_transfer_out(struct bn_gl *gl, const struct bn_gl_transfer *t); /* resource → guest backing */
-/* buf: ndwords 32-bit words, 8-byte aligned, private memory. -EINVAL also when the context is lost: then bn_gl_ctx_lost() turns true. */
+int bn_gl_transfer_in(
+	struct bn_gl *gl, const struct bn_gl_transfer *t); /* guest backing → resource */
+int bn_gl_transfer_out(
+	struct bn_gl *gl, const struct bn_gl_transfer *t); /* resource → guest backing */
+/* buf: ndwords 32-bit words, 8-byte aligned, private memory. -EINVAL also when the context is lost:
+ * then bn_gl_ctx_lost() turns true. */
 int bn_gl_submit(struct bn_gl *gl, uint32_t ctx_id, void *buf, uint32_t ndwords);
-/* True once a submit broke the context: everything but destroying it fails from there on. False for unknown ids. */
+/* True once a submit broke the context: everything but destroying it fails from there on. False for
+ * unknown ids. */
 bool bn_gl_ctx_lost(const struct bn_gl *gl, uint32_t ctx_id);
-/* A fence after everything submitted to this context so far (0: after everything done outside contexts, such as transfers); comes back through listener->fence with ring_idx 0. Fences are reported
- * in the order of their making, over all contexts, each exactly once, also when their context is destroyed first. -EINVAL: no such context. */
+/* A fence after everything submitted to this context so far (0: after everything done outside
+ * contexts, such as transfers); comes back through listener->fence with ring_idx 0. Fences are
+ * reported in the order of their making, over all contexts, each exactly once, also when their
+ * context is destroyed first. -EINVAL: no such context. */
 int bn_gl_fence(struct bn_gl *gl, uint32_t ctx_id, uint64_t fence_id);
 
 /* Scanout of a resource. */
 struct bn_gl_scanout {
 	uint32_t width, height; /* of the resource */
-	uint32_t fourcc;	/* of the exported or read-back pixels */
-	bool y_invert;		/* only for dma-bufs: read-backs come top down */
+	uint32_t fourcc;        /* of the exported or read-back pixels */
+	bool y_invert;          /* only for dma-bufs: read-backs come top down */
 	uint32_t planes, stride[4], offset[4];
 	uint64_t modifier;
 	int fd[4];
@@ -78,8 +90,10 @@ struct bn_gl_scanout {
 int bn_gl_export(struct bn_gl *gl, uint32_t res_id, struct bn_gl_scanout *out);
 /* Size and read-back format of a resource that may be a scanout; -EINVAL if its format cannot. */
 int bn_gl_scanout_info(struct bn_gl *gl, uint32_t res_id, struct bn_gl_scanout *out);
-/* Reads a rectangle, top down, into dst (stride in bytes, points at the picture's first pixel; the rectangle lands at its own x, y). Blocks until the GPU is done with the resource: put a fence first. */
-int bn_gl_read_back(struct bn_gl *gl, uint32_t res_id, uint32_t x, uint32_t y, uint32_t w, uint32_t h,
-	void *dst, uint32_t stride);
+/* Reads a rectangle, top down, into dst (stride in bytes, points at the picture's first pixel; the
+ * rectangle lands at its own x, y). Blocks until the GPU is done with the resource: put a fence
+ * first. */
+int bn_gl_read_back(struct bn_gl *gl, uint32_t res_id, uint32_t x, uint32_t y, uint32_t w,
+	uint32_t h, void *dst, uint32_t stride);
 
 #endif

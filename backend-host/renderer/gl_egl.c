@@ -1,4 +1,5 @@
-/* EGL display and contexts. virglrenderer would make its own (it does so for QEMU), but then nobody could give them a priority or export their textures; so it gets ours through callbacks. */
+/* EGL display and contexts. virglrenderer would make its own (it does so for QEMU), but then nobody
+ * could give them a priority or export their textures; so it gets ours through callbacks. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,18 +22,22 @@ static bool has_client_platform(const char *name)
 static int open_surfaceless(struct bn_egl *egl)
 {
 	if (!has_client_platform("EGL_MESA_platform_surfaceless")) {
-		egl->why = "this EGL has no EGL_MESA_platform_surfaceless (is Mesa's EGL installed?)";
+		egl->why =
+			"this EGL has no EGL_MESA_platform_surfaceless (is Mesa's EGL installed?)";
 		return -ENODEV;
 	}
-	/* Asked for the software rasteriser, we must not end up on a GPU that happens to be reachable. */
+	/* Asked for the software rasteriser, we must not end up on a GPU that happens to be
+	 * reachable. */
 	setenv("LIBGL_ALWAYS_SOFTWARE", "true", 0);
-	egl->display = eglGetPlatformDisplayEXT(EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY, NULL);
+	egl->display =
+		eglGetPlatformDisplayEXT(EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY, NULL);
 	return 0;
 }
 
 static int open_node(struct bn_egl *egl)
 {
-	if (!has_client_platform("EGL_MESA_platform_gbm") && !has_client_platform("EGL_KHR_platform_gbm")) {
+	if (!has_client_platform("EGL_MESA_platform_gbm") &&
+		!has_client_platform("EGL_KHR_platform_gbm")) {
 		egl->why = "this EGL has no GBM platform";
 		return -ENODEV;
 	}
@@ -55,8 +60,9 @@ static int choose_api(struct bn_egl *egl)
 	if (!has_display_extension(egl, "EGL_KHR_surfaceless_context") ||
 		!has_display_extension(egl, "EGL_KHR_no_config_context") ||
 		!has_display_extension(egl, "EGL_KHR_create_context")) {
-		egl->why = "this EGL cannot make contexts without surfaces (KHR_surfaceless_context, "
-			   "KHR_no_config_context and KHR_create_context are needed)";
+		egl->why =
+			"this EGL cannot make contexts without surfaces (KHR_surfaceless_context, "
+			"KHR_no_config_context and KHR_create_context are needed)";
 		return -ENODEV;
 	}
 	/* Desktop GL serves desktop and ES guests; a driver without it still serves ES guests. */
@@ -147,8 +153,8 @@ EGLContext bn_egl_context_create(struct bn_egl *egl, bool shared, int major, int
 		attribs[n++] = EGL_CONTEXT_PRIORITY_MEDIUM_IMG;
 	}
 	attribs[n] = EGL_NONE;
-	EGLContext context = eglCreateContext(egl->display, EGL_NO_CONFIG_KHR,
-		shared ? egl->current : EGL_NO_CONTEXT, attribs);
+	EGLContext context = eglCreateContext(
+		egl->display, EGL_NO_CONFIG_KHR, shared ? egl->current : EGL_NO_CONTEXT, attribs);
 	if (context != EGL_NO_CONTEXT) {
 		egl->major = major;
 		egl->minor = minor;

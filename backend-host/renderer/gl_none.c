@@ -1,10 +1,12 @@
-/* A build without GL: bn_gl_create() says so, and nothing else can then be called with a real object. */
+/* A build without GL: bn_gl_create() says so, and nothing else can then be called with a real
+ * object. */
 #include <errno.h>
 
 #include "common/fd.h"
 #include "common/log.h"
 
 #include "gl.h"
+#include "probe.h"
 
 int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
 	const struct bn_gl_listener *listener, void *data)
@@ -133,8 +135,17 @@ int bn_gl_scanout_info(struct bn_gl *gl, uint32_t res_id, struct bn_gl_scanout *
 	return -ENOTSUP;
 }
 
-int bn_gl_read_back(struct bn_gl *gl, uint32_t res_id, uint32_t x, uint32_t y, uint32_t w, uint32_t h,
-	void *dst, uint32_t stride)
+int bn_gl_read_back(struct bn_gl *gl, uint32_t res_id, uint32_t x, uint32_t y, uint32_t w,
+	uint32_t h, void *dst, uint32_t stride)
 {
 	return -ENOTSUP;
+}
+
+int bn_probe_print_json(FILE *out, const char *node)
+{
+	fputs("{\n \"gpu\": \"none\",\n \"features\": [\n"
+	      "  {\"name\": \"OpenGL for guests\", \"offered\": false, \"reason\": "
+	      "\"built without virglrenderer, EGL, GBM and epoxy\"}\n ]\n}\n",
+		out);
+	return fflush(out) == 0 && !ferror(out) ? 0 : -EIO;
 }

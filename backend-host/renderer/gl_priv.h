@@ -20,20 +20,23 @@
 struct bn_egl {
 	EGLDisplay display;
 	struct gbm_device *gbm; /* RENDER_NODE only */
-	int node_fd;		/* owned; -1 without */
-	bool gles;		/* desktop GL cannot be had */
-	bool has_priority;	/* EGL_IMG_context_priority */
-	bool has_export;	/* EGL_MESA_image_dma_buf_export and what it needs */
-	int major, minor;	/* of the last context made */
-	EGLContext current;	/* what is current on the ring thread, as we and virglrenderer left it */
-	const char *why;	/* the last failure, in words */
+	int node_fd;            /* owned; -1 without */
+	bool gles;              /* desktop GL cannot be had */
+	bool has_priority;      /* EGL_IMG_context_priority */
+	bool has_export;        /* EGL_MESA_image_dma_buf_export and what it needs */
+	int major, minor;       /* of the last context made */
+	EGLContext
+		current; /* what is current on the ring thread, as we and virglrenderer left it */
+	const char *why; /* the last failure, in words */
 };
 
 /* node_fd is taken over, whatever the result. -ENODEV with egl->why set. */
 int bn_egl_init(struct bn_egl *egl, enum bn_link_gpu gpu, int node_fd);
 void bn_egl_finish(struct bn_egl *egl);
-/* shared: with the objects of the current context. EGL_NO_CONTEXT on failure, silently: callers try version after version. */
-EGLContext bn_egl_context_create(struct bn_egl *egl, bool shared, int major, int minor, bool compat);
+/* shared: with the objects of the current context. EGL_NO_CONTEXT on failure, silently: callers try
+ * version after version. */
+EGLContext bn_egl_context_create(
+	struct bn_egl *egl, bool shared, int major, int minor, bool compat);
 void bn_egl_context_destroy(struct bn_egl *egl, EGLContext context);
 bool bn_egl_make_current(struct bn_egl *egl, EGLContext context);
 
@@ -48,8 +51,9 @@ struct bn_gl_pending {
 struct bn_gl_fences {
 	struct bn_gl_pending *ring; /* capacity is a power of two */
 	uint32_t head, count, capacity;
-	uint64_t serial;			 /* of the newest fence */
-	uint64_t query_seq, query_settled;	 /* submits that asked for query results; the last one whose results are written */
+	uint64_t serial;                   /* of the newest fence */
+	uint64_t query_seq, query_settled; /* submits that asked for query results; the last one
+					      whose results are written */
 	bool delivering;
 };
 
@@ -64,7 +68,7 @@ struct bn_gl {
 	struct bn_egl egl;
 	struct virgl_renderer_callbacks callbacks;
 	char name[BN_LINK_TEXT], version[BN_LINK_TEXT];
-	int poll_fd;	   /* virglrenderer's, or our eventfd when it has no sync thread */
+	int poll_fd; /* virglrenderer's, or our eventfd when it has no sync thread */
 	bool own_poll_fd;
 	struct bn_gl_fences fences;
 	struct bn_gl_context *contexts;
@@ -78,10 +82,14 @@ struct bn_gl {
 
 struct bn_gl_context *bn_gl_context_find(const struct bn_gl *gl, uint32_t ctx_id);
 
+/* The processor draws. */
+bool bn_gl_is_software(const struct bn_gl *gl);
+
 void bn_gl_fences_finish(struct bn_gl *gl);
 /* Every fence up to serial is done (virglrenderer waits for them in order). */
 void bn_gl_fences_done(struct bn_gl *gl, uint64_t serial);
-/* virglrenderer forgot the fences of a context (it drops them with the context, 1.1.0 sometimes another one's too): asks for them again. */
+/* virglrenderer forgot the fences of a context (it drops them with the context, 1.1.0 sometimes
+ * another one's too): asks for them again. */
 void bn_gl_fences_rescue(struct bn_gl *gl);
 /* True when the stream asks for query results that virglrenderer writes when a fence retires. */
 bool bn_gl_stream_has_query(const uint32_t *words, uint32_t count);

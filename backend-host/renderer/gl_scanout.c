@@ -1,9 +1,11 @@
 /* Scanout of textures: export as dma-buf, or read-back into memory.
  *
- * Rows: a texture without VIRGL_RESOURCE_Y_0_TOP holds the picture's top row first, one with it last (virglrenderer turns guest coordinates round for those). Read-backs come out top down
- * either way; an exported dma-buf says y_invert.
+ * Rows: a texture without VIRGL_RESOURCE_Y_0_TOP holds the picture's top row first, one with it
+ * last (virglrenderer turns guest coordinates round for those). Read-backs come out top down either
+ * way; an exported dma-buf says y_invert.
  *
- * Read-back was measured on llvmpipe at 1920x1080: glReadPixels as BGRA from an FBO 0.78 ms (one memcpy, as the texture is stored in that order), as RGBA with red and blue swapped by us 0.92 ms,
+ * Read-back was measured on llvmpipe at 1920x1080: glReadPixels as BGRA from an FBO 0.78 ms (one
+ * memcpy, as the texture is stored in that order), as RGBA with red and blue swapped by us 0.92 ms,
  * virglrenderer's transfer 0.79 ms. The first needs no iovec and takes any stride. */
 #include <errno.h>
 #include <string.h>
@@ -22,8 +24,8 @@ struct format {
 };
 
 static const struct format formats[] = {
-	{1, DRM_FORMAT_ARGB8888, true, false},	 /* B8G8R8A8 */
-	{2, DRM_FORMAT_XRGB8888, true, true},	 /* B8G8R8X8 */
+	{1, DRM_FORMAT_ARGB8888, true, false},   /* B8G8R8A8 */
+	{2, DRM_FORMAT_XRGB8888, true, true},    /* B8G8R8X8 */
 	{67, DRM_FORMAT_ABGR8888, false, false}, /* R8G8B8A8 */
 	{134, DRM_FORMAT_XBGR8888, false, true}, /* R8G8B8X8 */
 };
@@ -37,8 +39,8 @@ static const struct format *format_find(uint32_t virgl)
 	return NULL;
 }
 
-static int get_info(uint32_t res_id, struct virgl_renderer_resource_info *info,
-	const struct format **format)
+static int get_info(
+	uint32_t res_id, struct virgl_renderer_resource_info *info, const struct format **format)
 {
 	memset(info, 0, sizeof(*info));
 	if (virgl_renderer_resource_get_info((int)res_id, info) || !info->tex_id)
@@ -129,7 +131,8 @@ int bn_gl_export(struct bn_gl *gl, uint32_t res_id, struct bn_gl_scanout *out)
 	if (image != EGL_NO_IMAGE)
 		eglDestroyImageKHR(gl->egl.display, image);
 	if (!ok) {
-		/* It fails for good on a rasteriser without udmabuf (Mesa before 24.1 offers it there all the same). */
+		/* It fails for good on a rasteriser without udmabuf (Mesa before 24.1 offers it
+		 * there all the same). */
 		gl->export_failed = true;
 		bn_info("gl: this driver cannot export textures as dma-bufs: frames are read back");
 		return -ENOTSUP;
@@ -147,7 +150,8 @@ static bool reader_ready(struct bn_gl *gl)
 		return !gl->reader_failed;
 	if (gl->egl.current == EGL_NO_CONTEXT)
 		virgl_renderer_force_ctx_0();
-	/* A context of our own: what we bind and break here cannot disturb virglrenderer's idea of its contexts. */
+	/* A context of our own: what we bind and break here cannot disturb virglrenderer's idea of
+	 * its contexts. */
 	gl->reader = bn_egl_context_create(&gl->egl, true, gl->egl.major, gl->egl.minor, false);
 	gl->reader_failed = gl->reader == EGL_NO_CONTEXT;
 	if (gl->reader_failed)
@@ -169,7 +173,8 @@ static bool bind_texture(struct bn_gl *gl, GLuint texture)
 		glBindFramebuffer(GL_READ_FRAMEBUFFER, gl->reader_fbo);
 		glPixelStorei(GL_PACK_ALIGNMENT, 4);
 	}
-	glFramebufferTexture2D(GL_READ_FRAMEBUFFER, GL_COLOR_ATTACHMENT0, GL_TEXTURE_2D, texture, 0);
+	glFramebufferTexture2D(
+		GL_READ_FRAMEBUFFER, GL_COLOR_ATTACHMENT0, GL_TEXTURE_2D, texture, 0);
 	return glCheckFramebufferStatus(GL_READ_FRAMEBUFFER) == GL_FRAMEBUFFER_COMPLETE;
 }
 
@@ -212,7 +217,8 @@ static bool read_pixels(struct bn_gl *gl, const struct virgl_renderer_resource_i
 	uint32_t stride)
 {
 	bool invert = info->flags & BN_VIRGL_Y_0_TOP;
-	/* In ES contexts virglrenderer stores BGRA textures as RGBA, and there GL_BGRA cannot be read. */
+	/* In ES contexts virglrenderer stores BGRA textures as RGBA, and there GL_BGRA cannot be
+	 * read. */
 	bool swap = format->bgra && gl->egl.gles;
 	if (!bind_texture(gl, info->tex_id))
 		return false;
@@ -230,8 +236,8 @@ static bool read_pixels(struct bn_gl *gl, const struct virgl_renderer_resource_i
 	return glGetError() == GL_NO_ERROR;
 }
 
-int bn_gl_read_back(struct bn_gl *gl, uint32_t res_id, uint32_t x, uint32_t y, uint32_t w, uint32_t h,
-	void *dst, uint32_t stride)
+int bn_gl_read_back(struct bn_gl *gl, uint32_t res_id, uint32_t x, uint32_t y, uint32_t w,
+	uint32_t h, void *dst, uint32_t stride)
 {
 	struct virgl_renderer_resource_info info;
 	const struct format *format;

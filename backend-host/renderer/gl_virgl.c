@@ -1,4 +1,5 @@
-/* virglrenderer: start, callbacks, contexts, resources, transfers. It is one global state per process and takes calls from one thread only. */
+/* virglrenderer: start, callbacks, contexts, resources, transfers. It is one global state per
+ * process and takes calls from one thread only. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,20 +42,22 @@ static void on_write_fence(void *cookie, uint32_t fence)
 	bn_gl_fences_done(gl, serial);
 }
 
-static void on_write_context_fence(void *cookie, uint32_t ctx_id, uint32_t ring_idx, uint64_t fence_id)
+static void on_write_context_fence(
+	void *cookie, uint32_t ctx_id, uint32_t ring_idx, uint64_t fence_id)
 {
 	bn_gl_fences_done(cookie, fence_id);
 }
 
-static virgl_renderer_gl_context on_create_context(void *cookie, int scanout,
-	struct virgl_renderer_gl_ctx_param *param)
+static virgl_renderer_gl_context on_create_context(
+	void *cookie, int scanout, struct virgl_renderer_gl_ctx_param *param)
 {
 	struct bn_gl *gl = cookie;
 	bool compat = false;
 #ifdef VIRGL_RENDERER_COMPAT_PROFILE /* came together with the member */
 	compat = param->compat_ctx;
 #endif
-	return bn_egl_context_create(&gl->egl, param->shared, param->major_ver, param->minor_ver, compat);
+	return bn_egl_context_create(
+		&gl->egl, param->shared, param->major_ver, param->minor_ver, compat);
 }
 
 static void on_destroy_context(void *cookie, virgl_renderer_gl_context context)
@@ -75,7 +78,8 @@ static void *on_get_display(void *cookie)
 	return gl->egl.display;
 }
 
-/* The library tells on stderr what guests do wrong, as often as they do it; that is for a person who looks into it. */
+/* The library tells on stderr what guests do wrong, as often as they do it; that is for a person
+ * who looks into it. */
 #ifdef VIRGL_RENDERER_COMPAT_PROFILE
 static void on_log(enum virgl_log_level_flags level, const char *message, void *data)
 {
@@ -143,6 +147,11 @@ static int start_virgl(struct bn_gl *gl)
 	return 0;
 }
 
+bool bn_gl_is_software(const struct bn_gl *gl)
+{
+	return strstr(gl->name, "llvmpipe") || strstr(gl->name, "softpipe");
+}
+
 int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
 	const struct bn_gl_listener *listener, void *data)
 {
@@ -165,6 +174,9 @@ int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
 	if (ret < 0)
 		goto fail_egl;
 	read_names(gl);
+	if (gpu == BN_LINK_GPU_RENDER_NODE && bn_gl_is_software(gl))
+		bn_warn("gl: no driver for the render node: the processor draws instead (%s)",
+			gl->name);
 	*out = gl;
 	return 0;
 fail_egl:
@@ -302,7 +314,8 @@ bool bn_gl_ctx_lost(const struct bn_gl *gl, uint32_t ctx_id)
 	return context && context->lost;
 }
 
-/* Refused is not lost: an unknown command only ends its buffer, a malformed one the context. virglrenderer tells which it was when it next switches to the context. */
+/* Refused is not lost: an unknown command only ends its buffer, a malformed one the context.
+ * virglrenderer tells which it was when it next switches to the context. */
 static bool still_alive(uint32_t ctx_id)
 {
 	virgl_renderer_force_ctx_0();
@@ -369,8 +382,8 @@ void bn_gl_detach_iov(struct bn_gl *gl, uint32_t res_id)
 int bn_gl_transfer_in(struct bn_gl *gl, const struct bn_gl_transfer *t)
 {
 	struct virgl_box box = {t->x, t->y, t->z, t->w, t->h, t->d};
-	return to_errno(virgl_renderer_transfer_write_iov(t->res_id, t->ctx_id, (int)t->level, t->stride,
-		t->layer_stride, &box, t->offset, NULL, 0));
+	return to_errno(virgl_renderer_transfer_write_iov(t->res_id, t->ctx_id, (int)t->level,
+		t->stride, t->layer_stride, &box, t->offset, NULL, 0));
 }
 
 int bn_gl_transfer_out(struct bn_gl *gl, const struct bn_gl_transfer *t)

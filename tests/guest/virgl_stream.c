@@ -107,7 +107,8 @@ void bn_virgl_destroy_sub_ctx(struct bn_virgl_stream *s, uint32_t id)
 	command1(s, CCMD_DESTROY_SUB_CTX, 0, id);
 }
 
-void bn_virgl_create_surface(struct bn_virgl_stream *s, uint32_t handle, uint32_t res, uint32_t format)
+void bn_virgl_create_surface(
+	struct bn_virgl_stream *s, uint32_t handle, uint32_t res, uint32_t format)
 {
 	command(s, CCMD_CREATE_OBJECT, BN_VIRGL_OBJECT_SURFACE, 5);
 	put(s, handle);
@@ -161,8 +162,8 @@ void bn_virgl_clear(struct bn_virgl_stream *s, const float rgba[4])
 	put(s, 0); /* stencil */
 }
 
-void bn_virgl_write_buffer(struct bn_virgl_stream *s, uint32_t res, uint32_t offset, const void *data,
-	uint32_t len)
+void bn_virgl_write_buffer(
+	struct bn_virgl_stream *s, uint32_t res, uint32_t offset, const void *data, uint32_t len)
 {
 	command(s, CCMD_RESOURCE_INLINE_WRITE, 0, 11 + (len + 3) / 4);
 	put(s, res);
@@ -179,7 +180,8 @@ void bn_virgl_write_buffer(struct bn_virgl_stream *s, uint32_t res, uint32_t off
 	put_bytes(s, data, len);
 }
 
-static void create_shader(struct bn_virgl_stream *s, uint32_t handle, uint32_t type, const char *text)
+static void create_shader(
+	struct bn_virgl_stream *s, uint32_t handle, uint32_t type, const char *text)
 {
 	uint32_t len = (uint32_t)strlen(text) + 1;
 	command(s, CCMD_CREATE_OBJECT, BN_VIRGL_OBJECT_SHADER, 5 + (len + 3) / 4);
@@ -219,7 +221,7 @@ static void create_rasterizer(struct bn_virgl_stream *s, uint32_t handle)
 	command(s, CCMD_CREATE_OBJECT, BN_VIRGL_OBJECT_RASTERIZER, 9);
 	put(s, handle);
 	put(s, 1u << 1 | 1u << 29); /* depth clip, half pixel centre */
-	put_float(s, 1.0f);	    /* point size */
+	put_float(s, 1.0f);         /* point size */
 	put(s, 0);
 	put(s, 0);
 	put_float(s, 1.0f); /* line width */
@@ -235,8 +237,8 @@ static void create_vertex_elements(struct bn_virgl_stream *s, uint32_t handle)
 	put(s, handle);
 	for (uint32_t i = 0; i < 2; i++) {
 		put(s, i * 16); /* offset */
-		put(s, 0);	/* divisor */
-		put(s, 0);	/* buffer index */
+		put(s, 0);      /* divisor */
+		put(s, 0);      /* buffer index */
 		put(s, BN_VIRGL_FORMAT_R32G32B32A32_FLOAT);
 	}
 	bn_virgl_bind_object(s, BN_VIRGL_OBJECT_VERTEX_ELEMENTS, handle);

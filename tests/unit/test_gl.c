@@ -71,7 +71,8 @@ static int create_2d(uint32_t id, uint32_t format, uint32_t flags)
 		.id = id,
 		.target = BN_VIRGL_TARGET_2D,
 		.format = format,
-		.bind = BN_VIRGL_BIND_RENDER_TARGET | BN_VIRGL_BIND_SCANOUT | BN_VIRGL_BIND_SAMPLER_VIEW,
+		.bind = BN_VIRGL_BIND_RENDER_TARGET | BN_VIRGL_BIND_SCANOUT |
+			BN_VIRGL_BIND_SAMPLER_VIEW,
 		.width = WIDTH,
 		.height = HEIGHT,
 		.depth = 1,
@@ -140,7 +141,8 @@ static void test_names_and_capsets(void)
 		uint32_t version;
 		memcpy(&version, caps, sizeof(version));
 		CU_ASSERT_EQUAL(version, sets[i].max_version);
-		CU_ASSERT_EQUAL(bn_gl_capset(gl, sets[i].id, sets[i].max_version + 1, caps), -EINVAL);
+		CU_ASSERT_EQUAL(
+			bn_gl_capset(gl, sets[i].id, sets[i].max_version + 1, caps), -EINVAL);
 		free(caps);
 	}
 	CU_ASSERT_EQUAL(bn_gl_capset(gl, 4, 0, &n), -EINVAL);
@@ -255,7 +257,8 @@ static void fill(uint32_t *pixels)
 		pixels[i] = 0xff000000u | (i * 2654435761u >> 8);
 }
 
-/* What the guest wrote comes back to it, and is read back for display the same way up, whichever way virglrenderer stores it. */
+/* What the guest wrote comes back to it, and is read back for display the same way up, whichever
+ * way virglrenderer stores it. */
 static void check_transfer(uint32_t flags)
 {
 	static uint32_t in[WIDTH * HEIGHT], out[WIDTH * HEIGHT], shown[WIDTH * HEIGHT];
@@ -343,7 +346,8 @@ static void test_triangle(void)
 	bn_gl_resource_unref(gl, RES + 1);
 }
 
-/* The result is in the guest's memory before the fence behind it is reported, whichever way the fence took. */
+/* The result is in the guest's memory before the fence behind it is reported, whichever way the
+ * fence took. */
 static void test_query_before_fence(void)
 {
 	static struct {
@@ -410,7 +414,8 @@ static void test_fence_order(void)
 	CU_ASSERT_EQUAL(bn_gl_fence(gl, CTX, 1), -EINVAL);
 }
 
-/* Destroying a context, its fences still on their way, loses no fence: neither its own nor another context's. */
+/* Destroying a context, its fences still on their way, loses no fence: neither its own nor another
+ * context's. */
 static void test_fence_outlives_context(void)
 {
 	for (unsigned round = 0; round < 20; round++) {
@@ -462,7 +467,8 @@ static void test_garbage(void)
 		unsigned n = 1 + round % 64;
 		for (unsigned i = 0; i < n; i++) {
 			seed = seed * 1664525 + 1013904223;
-			words[i] = i % 8 ? seed >> 8 : (seed >> 8) % 52 | (seed >> 20) % 12 << 8 | 7u << 16;
+			words[i] = i % 8 ? seed >> 8
+					 : (seed >> 8) % 52 | (seed >> 20) % 12 << 8 | 7u << 16;
 		}
 		bn_gl_submit(gl, CTX, words, n);
 		CU_ASSERT_TRUE(finish(CTX));
@@ -528,7 +534,8 @@ int main(void)
 		CU_TEST_INFO_NULL,
 	};
 	bn_log_init(BN_LOG_ERROR, "test_gl");
-	/* The driver opens a few fds once and keeps them for the process: a first life gets that over with. */
+	/* The driver opens a few fds once and keeps them for the process: a first life gets that
+	 * over with. */
 	if (bn_gl_create(&gl, BN_LINK_GPU_SURFACELESS, -1, &listener, &gl) < 0) {
 		fprintf(stderr, "no EGL without a display here: skipped\n");
 		return SKIPPED;
