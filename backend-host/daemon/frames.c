@@ -25,6 +25,7 @@ struct scanout {
 	unsigned index;
 	struct bn_output *output;
 	struct bn_layer *layer;       /* NULL without an output */
+	uint32_t hot_x, hot_y;        /* of the cursor, 0–63 */
 	uint64_t submitted, answered; /* sequence numbers of this renderer */
 };
 
@@ -258,6 +259,17 @@ static struct scanout *cursor_scanout(struct bn_frames *frames, uint32_t index, 
 	return index < frames->num_scanouts ? &frames->scanout[index] : NULL;
 }
 
+/* What the guest calls the cursor's position is its picture's top left corner: Linux sends crtc_x and
+ * crtc_y of the cursor plane, and QEMU draws it there. Layers want the hot spot. */
+static void move_cursor(struct scanout *s, int32_t x, int32_t y)
+{
+	if (x > INT32_MAX - BN_CURSOR_SIZE)
+		x = INT32_MAX - BN_CURSOR_SIZE;
+	if (y > INT32_MAX - BN_CURSOR_SIZE)
+		y = INT32_MAX - BN_CURSOR_SIZE;
+	bn_layer_move_cursor(s->layer, x + (int32_t)s->hot_x, y + (int32_t)s->hot_y);
+}
+
 bool bn_frames_cursor_image(
 	struct bn_frames *frames, const struct bn_link_cursor_image *m, const char **why)
 {
@@ -266,10 +278,14 @@ bool bn_frames_cursor_image(
 		return false;
 	if (!s->layer)
 		return true;
-	bn_layer_set_cursor(s->layer, m->visible ? m->pixels : NULL,
-		min_u32(m->hot_x, BN_CURSOR_SIZE - 1), min_u32(m->hot_y, BN_CURSOR_SIZE - 1));
-	if (m->visible)
-		bn_layer_move_cursor(s->layer, m->x, m->y);
+	if (!m->visible) {
+		bn_layer_set_cursor(s->layer, NULL, 0, 0);
+		return true;
+	}
+	s->hot_x = min_u32(m->hot_x, BN_CURSOR_SIZE - 1);
+	s->hot_y = min_u32(m->hot_y, BN_CURSOR_SIZE - 1);
+	bn_layer_set_cursor(s->layer, m->pixels, s->hot_x, s->hot_y);
+	move_cursor(s, m->x, m->y);
 	return true;
 }
 
@@ -278,7 +294,7 @@ bool bn_frames_cursor_move(
 {
 	struct scanout *s = cursor_scanout(frames, m->scanout, why);
 	if (s && s->layer)
-		bn_layer_move_cursor(s->layer, m->x, m->y);
+		move_cursor(s, m->x, m->y);
 	return s != NULL;
 }
 
