@@ -161,8 +161,8 @@ static float edge(const struct bn_canvas *canvas, float soft)
 	return soft > pixel ? soft : pixel;
 }
 
-void bn_canvas_disc(
-	struct bn_canvas *canvas, float x, float y, float radius, float soft, struct bn_colour colour)
+void bn_canvas_disc(struct bn_canvas *canvas, float x, float y, float radius, float soft,
+	struct bn_colour colour)
 {
 	const float rect[4] = {x - radius, y - radius, 2.0f * radius, 2.0f * radius};
 	const struct bn_colour colours[2] = {colour, colour};
@@ -274,7 +274,8 @@ void bn_canvas_triangle(struct bn_canvas *canvas, const float points[6], struct 
 	}
 }
 
-void bn_canvas_quad(struct bn_canvas *canvas, const float points[8], const struct bn_colour colours[2])
+void bn_canvas_quad(
+	struct bn_canvas *canvas, const float points[8], const struct bn_colour colours[2])
 {
 	struct bn_vertex corners[4];
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Anti-aliased shapes for an instrument cluster. All shapes become triangles of one vertex format, drawn by one shader:
- * each vertex carries its position in the shape's own coordinates, and the shader turns the distance to the edge into
- * coverage. So a frame of hundreds of shapes is one draw call that fills little more than what is seen.
+ * Anti-aliased shapes for an instrument cluster. All shapes become triangles of one vertex
+ * format, drawn by one shader: each vertex carries its position in the shape's own coordinates,
+ * and the shader turns the distance to the edge into coverage. So a frame of hundreds of shapes
+ * is one draw call that fills little more than what is seen.
  *
- * Units are those of the design (1280 × 480, y downwards); the canvas scales them to pixels. Angles are radians,
- * clockwise from the direction of x.
+ * Units are those of the design (1280 × 480, y downwards); the canvas scales them to pixels.
+ * Angles are radians, clockwise from the direction of x.
  */
 #ifndef BN_CLUSTER_CANVAS_H
 #define BN_CLUSTER_CANVAS_H
@@ -38,7 +39,10 @@ struct bn_canvas {
 
 enum bn_align { BN_LEFT, BN_CENTRE, BN_RIGHT };
 
-/* Makes the GL objects for a surface of this size in pixels. Returns false when the driver or memory refuses. */
+/*
+ * Makes the GL objects for a surface of this size in pixels. Returns false when the driver or
+ * memory refuses.
+ */
 bool bn_canvas_init(struct bn_canvas *canvas, int width, int height);
 void bn_canvas_finish(struct bn_canvas *canvas);
 
@@ -51,8 +55,8 @@ struct bn_colour bn_hex(unsigned rgb, float a);
 struct bn_colour bn_light(unsigned rgb, float strength);
 
 /* A soft of 0 means a sharp edge, one pixel wide. */
-void bn_canvas_disc(
-	struct bn_canvas *canvas, float x, float y, float radius, float soft, struct bn_colour colour);
+void bn_canvas_disc(struct bn_canvas *canvas, float x, float y, float radius, float soft,
+	struct bn_colour colour);
 void bn_canvas_line(struct bn_canvas *canvas, const float from[2], const float to[2],
 	const float widths[2], float soft, const struct bn_colour colours[2]);
 void bn_canvas_ring(struct bn_canvas *canvas, const float centre[2], float radius, float width,
@@ -61,16 +65,21 @@ void bn_canvas_box(struct bn_canvas *canvas, const float rect[4], float radius, 
 	const struct bn_colour colours[2]);
 void bn_canvas_triangle(struct bn_canvas *canvas, const float points[6], struct bn_colour colour);
 
-/* Four corners in the order of a strip; colours for the first and the last two. Its edges are not smoothed. */
-void bn_canvas_quad(struct bn_canvas *canvas, const float points[8], const struct bn_colour colours[2]);
+/*
+ * Four corners in the order of a strip; colours for the first and the last two. Its edges are not
+ * smoothed.
+ */
+void bn_canvas_quad(
+	struct bn_canvas *canvas, const float points[8], const struct bn_colour colours[2]);
 
 /* A line of one width and colour. */
 void bn_canvas_stroke(struct bn_canvas *canvas, float x0, float y0, float x1, float y1, float width,
 	struct bn_colour colour);
 
 /*
- * Text in a stroke font: digits, capitals, some small letters and signs; others leave a gap. y is the base line,
- * height that of a capital, weight the stroke's width as a part of it. Returns the width.
+ * Text in a stroke font: digits, capitals, some small letters and signs; others leave a gap. y is
+ * the base line, height that of a capital, weight the stroke's width as a part of it. Returns the
+ * width.
  */
 float bn_canvas_text(struct bn_canvas *canvas, const char *text, float x, float y, float height,
 	float weight, enum bn_align align, struct bn_colour colour);

@@ -47,22 +47,24 @@ static void ray(struct bn_canvas *canvas, const struct dial *dial, float angle, 
 
 static void draw_scale(struct bn_canvas *canvas, const struct dial *dial, float red_from)
 {
-	int ticks = (int)(dial->max / dial->minor + 0.5f), per_major = (int)(dial->major / dial->minor + 0.5f);
+	int ticks = (int)(dial->max / dial->minor + 0.5f),
+	    per_major = (int)(dial->major / dial->minor + 0.5f);
 	char text[8];
 	float at;
 
 	for (int i = 0; i <= ticks; i++) {
 		float value = (float)i * dial->minor, a = angle_of(dial, value);
 		bool major = i % per_major == 0;
-		struct bn_colour c = value >= red_from ? bn_hex(0xff4a3d, major ? 1.0f : 0.8f) :
-							 bn_hex(0xdfe8f2, major ? 0.95f : 0.45f);
+		struct bn_colour c = value >= red_from ? bn_hex(0xff4a3d, major ? 1.0f : 0.8f)
+						       : bn_hex(0xdfe8f2, major ? 0.95f : 0.45f);
 
 		ray(canvas, dial, a, major ? 160.0f : 167.0f, 176.0f, major ? 3.0f : 1.6f, c);
 		if (!major)
 			continue;
 		snprintf(text, sizeof(text), "%d", (int)value);
 		/* The numeral's edge, not its middle, keeps its distance from the tick. */
-		at = 150.0f - 0.5f * bn_text_width(text, 15.0f) * fabsf(cosf(a)) - 7.5f * fabsf(sinf(a));
+		at = 150.0f - 0.5f * bn_text_width(text, 15.0f) * fabsf(cosf(a)) -
+		     7.5f * fabsf(sinf(a));
 		bn_canvas_text(canvas, text, dial->centre[0] + cosf(a) * at,
 			dial->centre[1] + sinf(a) * at + 7.5f, 15.0f, 0.13f, BN_CENTRE, c);
 	}
@@ -76,8 +78,10 @@ static void draw_face(struct bn_canvas *canvas, const struct dial *dial)
 	bn_canvas_disc(canvas, x, y, 205.0f, 150.0f, bn_hex(0x123a63, 0.55f));
 	bn_canvas_disc(canvas, x, y, RIM, 0.0f, bn_hex(0x05080d, 1.0f));
 	bn_canvas_disc(canvas, x, y, 120.0f, 150.0f, bn_light(0x14304f, 0.55f));
-	ring(canvas, dial, RIM, 2.0f, -PI, -0.5f * PI, 0.0f, bn_hex(0x2b3a4d, 1), bn_hex(0xa9c0da, 1));
-	ring(canvas, dial, RIM, 2.0f, -0.5f * PI, 0, 0.0f, bn_hex(0xa9c0da, 1), bn_hex(0x2b3a4d, 1));
+	ring(canvas, dial, RIM, 2.0f, -PI, -0.5f * PI, 0.0f, bn_hex(0x2b3a4d, 1),
+		bn_hex(0xa9c0da, 1));
+	ring(canvas, dial, RIM, 2.0f, -0.5f * PI, 0, 0.0f, bn_hex(0xa9c0da, 1),
+		bn_hex(0x2b3a4d, 1));
 	ring(canvas, dial, RIM, 2.0f, 0, PI, 0.0f, bn_hex(0x2b3a4d, 1), bn_hex(0x2b3a4d, 1));
 	ring(canvas, dial, TRACK, TRACK_WIDTH, FIRST, FIRST + SWEEP, 0.0f, bn_hex(0x1a2533, 1),
 		bn_hex(0x1a2533, 1));
@@ -90,8 +94,8 @@ static void draw_face(struct bn_canvas *canvas, const struct dial *dial)
 }
 
 /* A short gauge in the gap at the bottom: its track, or the level in it. */
-static void draw_level(struct bn_canvas *canvas, const struct dial *dial, float level,
-	struct bn_colour colour)
+static void draw_level(
+	struct bn_canvas *canvas, const struct dial *dial, float level, struct bn_colour colour)
 {
 	const int pieces = 8;
 
@@ -103,16 +107,16 @@ static void draw_level(struct bn_canvas *canvas, const struct dial *dial, float 
 	}
 }
 
-static void draw_label(struct bn_canvas *canvas, const struct dial *dial, const char *low,
-	const char *high)
+static void draw_label(
+	struct bn_canvas *canvas, const struct dial *dial, const char *low, const char *high)
 {
 	struct bn_colour c = bn_hex(0x8fa3ba, 0.9f);
 
 	draw_level(canvas, dial, 1.0f, bn_hex(0x1a2533, 1.0f));
 	bn_canvas_text(canvas, low, dial->centre[0] - 72.0f, dial->centre[1] + 152.0f, 11.0f, 0.14f,
 		BN_CENTRE, c);
-	bn_canvas_text(canvas, high, dial->centre[0] + 72.0f, dial->centre[1] + 152.0f, 11.0f, 0.14f,
-		BN_CENTRE, c);
+	bn_canvas_text(canvas, high, dial->centre[0] + 72.0f, dial->centre[1] + 152.0f, 11.0f,
+		0.14f, BN_CENTRE, c);
 }
 
 void bn_dials_draw_faces(struct bn_canvas *canvas)
@@ -149,7 +153,8 @@ static void draw_needle(struct bn_canvas *canvas, const struct dial *dial, float
 static void draw_value(struct bn_canvas *canvas, const struct dial *dial, float value, bool red)
 {
 	float a = angle_of(dial, value);
-	struct bn_colour low = bn_hex(dial->low, 1.0f), high = bn_hex(red ? 0xff4030 : dial->high, 1.0f);
+	struct bn_colour low = bn_hex(dial->low, 1.0f),
+			 high = bn_hex(red ? 0xff4030 : dial->high, 1.0f);
 
 	if (a - FIRST > 0.005f) {
 		ring(canvas, dial, TRACK, 8.0f, FIRST, a, 18.0f, bn_light(dial->low, 0.30f),
@@ -171,8 +176,8 @@ void bn_dials_draw(struct bn_canvas *canvas, const struct bn_vehicle *vehicle)
 	draw_level(canvas, &rpm_dial, 0.5f, bn_hex(0xa9bdd2, 0.95f));
 
 	snprintf(text, sizeof(text), "%d", (int)(vehicle->speed + 0.5f));
-	bn_canvas_text(canvas, text, speed_dial.centre[0], speed_dial.centre[1] + 24.0f, 58.0f, 0.105f,
-		BN_CENTRE, white);
+	bn_canvas_text(canvas, text, speed_dial.centre[0], speed_dial.centre[1] + 24.0f, 58.0f,
+		0.105f, BN_CENTRE, white);
 	if (vehicle->gear > 0)
 		snprintf(text, sizeof(text), "D%d", vehicle->gear);
 	else

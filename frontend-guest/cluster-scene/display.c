@@ -34,7 +34,8 @@ static drmModeConnector *connected(int fd, const drmModeRes *resources)
 	return NULL;
 }
 
-static int choose_mode(struct bn_display *display, const drmModeConnector *connector, const char *name)
+static int choose_mode(
+	struct bn_display *display, const drmModeConnector *connector, const char *name)
 {
 	char text[32];
 
@@ -69,7 +70,10 @@ static uint32_t choose_crtc(int fd, const drmModeRes *resources, const drmModeCo
 	return 0;
 }
 
-/* Returns 0 when the card has a display that can be used, -ENODEV when it has none, -ENOENT for a mode it lacks. */
+/*
+ * Returns 0 when the card has a display that can be used, -ENODEV when it has none, -ENOENT for a
+ * mode it lacks.
+ */
 static int use_card(struct bn_display *display, const char *path, const char *mode)
 {
 	drmModeRes *resources = NULL;
@@ -183,7 +187,10 @@ static void free_framebuffer(struct gbm_bo *bo, void *data)
 	free(fb);
 }
 
-/* The kernel's framebuffer of a buffer object, made at its first use and kept with it. Returns 0 on failure. */
+/*
+ * The kernel's framebuffer of a buffer object, made at its first use and kept with it. Returns 0
+ * on failure.
+ */
 static uint32_t framebuffer_of(struct bn_display *display, struct gbm_bo *bo)
 {
 	struct framebuffer *fb = gbm_bo_get_user_data(bo);
@@ -231,12 +238,14 @@ static int wait_for_flip(struct bn_display *display)
 	return 0;
 }
 
-/* A flip needs a CRTC that runs: the first frame sets the mode, and each frame after it is a flip. */
+/*
+ * A flip needs a CRTC that runs: the first frame sets the mode, and each frame after it is a
+ * flip.
+ */
 static int put_on_screen(struct bn_display *display, uint32_t fb)
 {
-	if (!display->shown &&
-		drmModeSetCrtc(display->fd, display->crtc, fb, 0, 0, &display->connector, 1,
-			&display->mode))
+	if (!display->shown && drmModeSetCrtc(display->fd, display->crtc, fb, 0, 0,
+				       &display->connector, 1, &display->mode))
 		return fail("the mode cannot be set", -errno);
 	if (drmModePageFlip(display->fd, display->crtc, fb, DRM_MODE_PAGE_FLIP_EVENT, display))
 		return fail("no page flip", -errno);

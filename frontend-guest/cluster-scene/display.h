@@ -27,16 +27,17 @@ struct bn_display {
 };
 
 /*
- * Opens the card (NULL: the first with a connected display), takes the first connected connector, and sets the mode
- * named WxH (NULL: the preferred one) with the first frame. A GL context for the window is current afterwards.
- * Returns 0 or a negative errno; the reason is printed on stderr and nothing is left behind.
+ * Opens the card (NULL: the first with a connected display), takes the first connected connector,
+ * and sets the mode named WxH (NULL: the preferred one) with the first frame. A GL context for
+ * the window is current afterwards. Returns 0 or a negative errno; the reason is printed on
+ * stderr and nothing is left behind.
  */
 int bn_display_init(struct bn_display *display, const char *card, const char *mode);
 void bn_display_finish(struct bn_display *display);
 
 /*
- * Shows what was drawn: hands the back buffer to the kernel and waits until it is on the screen. Returns 0,
- * -ETIMEDOUT when no flip event came for ten seconds, or another negative errno.
+ * Shows what was drawn: hands the back buffer to the kernel and waits until it is on the screen.
+ * Returns 0, -ETIMEDOUT when no flip event came for ten seconds, or another negative errno.
  */
 int bn_display_present(struct bn_display *display);
 

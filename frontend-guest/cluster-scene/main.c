@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * binnacle-cluster: an instrument cluster, as the safety-relevant guest of a car shows it. It draws with OpenGL ES 2
- * on a DRM card, paced by the display's page flips.
+ * binnacle-cluster: an instrument cluster, as the safety-relevant guest of a car shows it. It
+ * draws with OpenGL ES 2 on a DRM card, paced by the display's page flips.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -181,8 +181,8 @@ static int draw_on_display(const struct options *options)
 
 	if (err)
 		return err;
-	fprintf(stderr, "binnacle-cluster: %ux%u, %s\n", display.mode.hdisplay, display.mode.vdisplay,
-		(const char *)glGetString(GL_RENDERER));
+	fprintf(stderr, "binnacle-cluster: %ux%u, %s\n", display.mode.hdisplay,
+		display.mode.vdisplay, (const char *)glGetString(GL_RENDERER));
 	err = -EIO;
 	if (bn_scene_init(&scene, display.mode.hdisplay, display.mode.vdisplay)) {
 		err = run(&display, &scene, options);
@@ -196,17 +196,17 @@ static int draw_on_display(const struct options *options)
 
 static int usage(FILE *out)
 {
-	fprintf(out,
-		"usage: binnacle-cluster [OPTION…]\n"
-		"  --card PATH       DRM card (default: the first with a connected display)\n"
-		"  --mode WxH        display mode (default: the preferred one)\n"
-		"  --seconds N       ends after N seconds\n"
-		"  --fps-report      prints \"FPS x\" each second\n"
-		"  --no-watch        does not check that the GPU still draws (else: exit status 75)\n"
-		"  --offscreen FILE  draws one picture into a PNG file, without a display;\n"
-		"                    with --seconds it then measures what a frame costs\n"
-		"  --size WxH        size of that picture (default 1280x480)\n"
-		"  --at SECONDS      moment of the drive that it shows (default 15)\n");
+	fprintf(out, "usage: binnacle-cluster [OPTION…]\n"
+		     "  --card PATH       DRM card (default: the first with a connected display)\n"
+		     "  --mode WxH        display mode (default: the preferred one)\n"
+		     "  --seconds N       ends after N seconds\n"
+		     "  --fps-report      prints \"FPS x\" each second\n"
+		     "  --no-watch        does not check that the GPU still draws (else: exit "
+		     "status 75)\n"
+		     "  --offscreen FILE  draws one picture into a PNG file, without a display;\n"
+		     "                    with --seconds it then measures what a frame costs\n"
+		     "  --size WxH        size of that picture (default 1280x480)\n"
+		     "  --at SECONDS      moment of the drive that it shows (default 15)\n");
 	return out == stdout ? 0 : 2;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of the cluster's picture. Each has what never changes (drawn once) and what each frame shows. */
+/*
+ * The parts of the cluster's picture. Each has what never changes (drawn once) and what each
+ * frame shows.
+ */
 #ifndef BN_CLUSTER_PARTS_H
 #define BN_CLUSTER_PARTS_H
 

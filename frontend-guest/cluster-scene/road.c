@@ -30,7 +30,8 @@ static float visible(float z)
 	return fmaxf(0.0f, far * near);
 }
 
-static void lane_line(struct bn_canvas *canvas, float x, float z0, float z1, unsigned rgb, float strength)
+static void lane_line(
+	struct bn_canvas *canvas, float x, float z0, float z1, unsigned rgb, float strength)
 {
 	float from[2] = {screen_x(x, z0), screen_y(z0)}, to[2] = {screen_x(x, z1), screen_y(z1)};
 	float widths[2] = {fmaxf(1.0f, 26.0f / z0), fmaxf(1.0f, 26.0f / z1)};

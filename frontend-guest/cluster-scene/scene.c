@@ -8,25 +8,23 @@
 #define CLOCK_AT_START (10 * 60 + 24)
 #define MARK_SIZE 2
 
-static const char copy_vertex[] =
-	"attribute vec2 position;\n"
-	"varying vec2 at;\n"
-	"void main() {\n"
-	"	gl_Position = vec4(position * 2.0 - 1.0, 0.0, 1.0);\n"
-	"	at = position;\n"
-	"}\n";
+static const char copy_vertex[] = "attribute vec2 position;\n"
+				  "varying vec2 at;\n"
+				  "void main() {\n"
+				  "	gl_Position = vec4(position * 2.0 - 1.0, 0.0, 1.0);\n"
+				  "	at = position;\n"
+				  "}\n";
 
-static const char copy_fragment[] =
-	"#ifdef GL_FRAGMENT_PRECISION_HIGH\n"
-	"precision highp float;\n"
-	"#else\n"
-	"precision mediump float;\n"
-	"#endif\n"
-	"varying vec2 at;\n"
-	"uniform sampler2D picture;\n"
-	"void main() {\n"
-	"	gl_FragColor = texture2D(picture, at);\n"
-	"}\n";
+static const char copy_fragment[] = "#ifdef GL_FRAGMENT_PRECISION_HIGH\n"
+				    "precision highp float;\n"
+				    "#else\n"
+				    "precision mediump float;\n"
+				    "#endif\n"
+				    "varying vec2 at;\n"
+				    "uniform sampler2D picture;\n"
+				    "void main() {\n"
+				    "	gl_FragColor = texture2D(picture, at);\n"
+				    "}\n";
 
 static const char *const copy_attributes[] = {"position", NULL};
 

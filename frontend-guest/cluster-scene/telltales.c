@@ -115,7 +115,8 @@ static void draw_engine(struct bn_canvas *canvas, float x, float y, struct bn_co
 static void draw_battery(struct bn_canvas *canvas, float x, float y, struct bn_colour c)
 {
 	static const float box[] = {-13, -6, 13, -6, 13, 10, -13, 10, -13, -6};
-	static const float minus[] = {-9, 2, -3, 2}, plus[] = {3, 2, 9, 2}, across[] = {6, -1, 6, 5};
+	static const float minus[] = {-9, 2, -3, 2}, plus[] = {3, 2, 9, 2},
+			   across[] = {6, -1, 6, 5};
 	static const float left[] = {-9, -9, -5, -9}, right[] = {5, -9, 9, -9};
 
 	path(canvas, x, y, box, 5, c);
@@ -156,7 +157,8 @@ void bn_telltales_draw(struct bn_canvas *canvas, unsigned lit)
 	for (size_t i = 0; i < LAMPS; i++) {
 		if (!(lit & lamps[i].bit))
 			continue;
-		bn_canvas_disc(canvas, lamps[i].x, ROW_Y, 8.0f, 40.0f, bn_light(lamps[i].rgb, 0.28f));
+		bn_canvas_disc(
+			canvas, lamps[i].x, ROW_Y, 8.0f, 40.0f, bn_light(lamps[i].rgb, 0.28f));
 		lamps[i].draw(canvas, lamps[i].x, ROW_Y, bn_hex(lamps[i].rgb, 1.0f));
 	}
 }

@@ -14,8 +14,15 @@ static const struct {
 	double from;
 	float speed;
 } plan[] = {
-	{0.0, 0.0f}, {3.0, 58.0f}, {10.0, 92.0f}, {17.0, 136.0f}, {26.0, 104.0f}, {33.0, 121.0f},
-	{41.0, 46.0f}, {48.0, 78.0f}, {55.0, 58.0f},
+	{0.0, 0.0f},
+	{3.0, 58.0f},
+	{10.0, 92.0f},
+	{17.0, 136.0f},
+	{26.0, 104.0f},
+	{33.0, 121.0f},
+	{41.0, 46.0f},
+	{48.0, 78.0f},
+	{55.0, 58.0f},
 };
 #define PLAN_START 10.0
 #define PLAN_END 58.0
@@ -24,7 +31,11 @@ static const struct {
 static const struct {
 	float ratio, up;
 } gears[] = {
-	{0.0f, 0.0f}, {0.118f, 34.0f}, {0.071f, 56.0f}, {0.0485f, 84.0f}, {0.0362f, 108.0f},
+	{0.0f, 0.0f},
+	{0.118f, 34.0f},
+	{0.071f, 56.0f},
+	{0.0485f, 84.0f},
+	{0.0362f, 108.0f},
 	{0.0285f, 400.0f},
 };
 #define LAST_GEAR 5
@@ -46,7 +57,8 @@ static float wanted_speed(double t)
 			speed = plan[i].speed;
 	}
 	/* No foot is quite still. */
-	return speed > 0.0f ? speed + 1.6f * sinf((float)t * 0.9f) + 0.7f * sinf((float)t * 2.3f) : 0.0f;
+	return speed > 0.0f ? speed + 1.6f * sinf((float)t * 0.9f) + 0.7f * sinf((float)t * 2.3f)
+			    : 0.0f;
 }
 
 static void drive(struct bn_vehicle *v)
@@ -63,8 +75,9 @@ static void drive(struct bn_vehicle *v)
 	if (v->gear > 1 && v->speed < gears[v->gear - 1].up - 9.0f)
 		v->gear--;
 	/* The clutch smooths what a shift does to the engine. */
-	v->rpm += (fmaxf(0.8f, v->speed * gears[v->gear].ratio + 0.012f * fmaxf(pull, 0.0f)) - v->rpm) *
-		dt * 9.0f;
+	v->rpm += (fmaxf(0.8f, v->speed * gears[v->gear].ratio + 0.012f * fmaxf(pull, 0.0f)) -
+			  v->rpm) *
+		  dt * 9.0f;
 	v->distance += (double)(v->speed / 3.6f * dt);
 	v->range = 438.0f - (float)(v->distance / 1000.0);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A drive to show: what the instruments of a car would be told over its bus. Pure and deterministic. */
+/*
+ * A drive to show: what the instruments of a car would be told over its bus. Pure and
+ * deterministic.
+ */
 #ifndef BN_CLUSTER_VEHICLE_H
 #define BN_CLUSTER_VEHICLE_H
 
@@ -25,13 +28,13 @@ struct bn_needle {
 };
 
 struct bn_vehicle {
-	double time;      /* s since the start */
-	float speed;      /* km/h */
-	float rpm;        /* thousands */
-	int gear;         /* 0 = parked */
-	double distance;  /* m */
-	float range;      /* km */
-	float fuel;       /* 0 … 1 */
+	double time;        /* s since the start */
+	float speed;        /* km/h */
+	float rpm;          /* thousands */
+	int gear;           /* 0 = parked */
+	double distance;    /* m */
+	float range;        /* km */
+	float fuel;         /* 0 … 1 */
 	unsigned telltales; /* enum bn_telltale, as lit in this moment */
 	struct bn_needle speed_needle, rpm_needle;
 };
@@ -39,7 +42,10 @@ struct bn_vehicle {
 /* The vehicle as it stands at the start. */
 void bn_vehicle_init(struct bn_vehicle *vehicle);
 
-/* Moves time on to t seconds after the start, in small fixed steps; going back, and pauses over 1 s, are skipped. */
+/*
+ * Moves time on to t seconds after the start, in small fixed steps; going back, and pauses over 1
+ * s, are skipped.
+ */
 void bn_vehicle_advance(struct bn_vehicle *vehicle, double t);
 
 #endif

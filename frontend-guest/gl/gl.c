@@ -30,9 +30,16 @@ static int fail(const char *what)
 static int choose_config(struct bn_gl *gl, uint32_t visual)
 {
 	const EGLint want[] = {
-		EGL_SURFACE_TYPE, visual ? EGL_WINDOW_BIT : EGL_DONT_CARE,
-		EGL_RENDERABLE_TYPE, EGL_OPENGL_ES2_BIT,
-		EGL_RED_SIZE, 8, EGL_GREEN_SIZE, 8, EGL_BLUE_SIZE, 8,
+		EGL_SURFACE_TYPE,
+		visual ? EGL_WINDOW_BIT : EGL_DONT_CARE,
+		EGL_RENDERABLE_TYPE,
+		EGL_OPENGL_ES2_BIT,
+		EGL_RED_SIZE,
+		8,
+		EGL_GREEN_SIZE,
+		8,
+		EGL_BLUE_SIZE,
+		8,
 		EGL_NONE,
 	};
 	EGLConfig configs[64];
@@ -82,7 +89,8 @@ static int init_platform(struct bn_gl *gl, EGLenum platform, void *native, uint3
 	int err;
 
 	*gl = (struct bn_gl){.display = EGL_NO_DISPLAY, .context = EGL_NO_CONTEXT};
-	get_display = (PFNEGLGETPLATFORMDISPLAYEXTPROC)eglGetProcAddress("eglGetPlatformDisplayEXT");
+	get_display =
+		(PFNEGLGETPLATFORMDISPLAYEXTPROC)eglGetProcAddress("eglGetPlatformDisplayEXT");
 	if (!get_display) {
 		fprintf(stderr, "EGL: no platform displays\n");
 		return -ENOTSUP;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * OpenGL ES 2 for small guest programs: a context on a GBM device or on no device at all, programs from source text,
- * and an off-screen target. Everything is used from the thread that called bn_gl_init_*.
+ * OpenGL ES 2 for small guest programs: a context on a GBM device or on no device at all,
+ * programs from source text, and an off-screen target. Everything is used from the thread that
+ * called bn_gl_init_*.
  */
 #ifndef BN_GUEST_GL_H
 #define BN_GUEST_GL_H
@@ -19,9 +20,10 @@ struct bn_gl {
 };
 
 /*
- * Makes a context on a GBM device and makes it current without a surface. The device stays the caller's and must
- * outlive the context. visual is the GBM format that window surfaces will have, 0 when there will be none.
- * Returns 0, -ENOTSUP when EGL lacks what is needed, -EIO when it failed; the reason is printed on stderr.
+ * Makes a context on a GBM device and makes it current without a surface. The device stays the
+ * caller's and must outlive the context. visual is the GBM format that window surfaces will have,
+ * 0 when there will be none. Returns 0, -ENOTSUP when EGL lacks what is needed, -EIO when it
+ * failed; the reason is printed on stderr.
  */
 int bn_gl_init_gbm(struct bn_gl *gl, struct gbm_device *gbm, uint32_t visual);
 
@@ -43,7 +45,10 @@ struct bn_gl_target {
 	int width, height;
 };
 
-/* Makes a target and binds its framebuffer. Returns false, with nothing left behind, when the driver refuses it. */
+/*
+ * Makes a target and binds its framebuffer. Returns false, with nothing left behind, when the
+ * driver refuses it.
+ */
 bool bn_gl_target_init(struct bn_gl_target *target, int width, int height);
 void bn_gl_target_finish(struct bn_gl_target *target);
 

@@ -2,9 +2,10 @@
 /*
  * binnacle-gpu-probe: how long the shortest GPU work takes, seen from inside a guest (or natively).
  *
- *   nop    an EXECBUFFER ioctl with one virgl NOP and the wait for its fence: the path of a command to the device
- *          and back, without any GPU work. Only on virtio_gpu with virgl.
- *   clear  glClear and glFinish of a small framebuffer: the same with a driver, a context and a fence of real work.
+ *   nop    an EXECBUFFER ioctl with one virgl NOP and the wait for its fence: the path of a
+ *          command to the device and back, without GPU work. Only on virtio_gpu with virgl.
+ *   clear  glClear and glFinish of a small framebuffer: the same with a driver, a context and a
+ *          fence of real work.
  *
  * Prints one line of JSON, times in microseconds.
  */
@@ -157,7 +158,10 @@ static int clear_and_finish(void *data)
 {
 	unsigned *turn = data;
 
-	/* Another colour each time, so that no clear can be left out as the repetition of the last. */
+	/*
+	 * Another colour each time, so that no clear can be left out as the repetition of the
+	 * last.
+	 */
 	glClearColor((float)(*turn & 255) / 255.0f, 0.5f, 0.25f, 1.0f);
 	(*turn)++;
 	glClear(GL_COLOR_BUFFER_BIT);
@@ -227,7 +231,8 @@ static int usage(FILE *out)
 {
 	fprintf(out,
 		"usage: binnacle-gpu-probe [--device PATH] [--samples N] [--warmup N] [--size N]\n"
-		"  --device PATH  render node (default /dev/dri/renderD128; none is needed natively)\n"
+		"  --device PATH  render node (default /dev/dri/renderD128; none is needed "
+		"natively)\n"
 		"  --samples N    measurements of each kind (default 1000)\n"
 		"  --warmup N     runs before them that do not count (default 100)\n"
 		"  --size N       edge of the cleared framebuffer in pixels (default 64)\n");
