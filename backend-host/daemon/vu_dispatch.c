@@ -107,11 +107,21 @@ static int get_queue_num(struct bn_vu_session *s, const struct message *m)
 
 /* ---- memory ---- */
 
+static bool region_ok(const struct bn_vu_region *r)
+{
+	return r->size > 0 && r->guest_addr <= UINT64_MAX - r->size &&
+	       r->user_addr <= UINT64_MAX - r->size && r->mmap_offset <= UINT64_MAX - r->size;
+}
+
 static int set_mem_table(struct bn_vu_session *s, const struct message *m)
 {
 	const struct bn_vu_mem_table *table = &m->payload->mem_table;
 	if (table->nregions > BN_VU_REGIONS_MAX || table->nregions != m->nfds)
 		return -EPROTO;
+	for (unsigned i = 0; i < table->nregions; i++) {
+		if (!region_ok(&table->region[i]))
+			return -EINVAL;
+	}
 	struct bn_vu_operation op = {.kind = BN_VU_OP_MEM_TABLE, .nregions = table->nregions};
 	for (unsigned i = 0; i < table->nregions; i++) {
 		op.region[i] =
@@ -128,6 +138,8 @@ static int get_max_mem_slots(struct bn_vu_session *s, const struct message *m)
 
 static int add_mem_reg(struct bn_vu_session *s, const struct message *m)
 {
+	if (!region_ok(&m->payload->mem_reg.region))
+		return -EINVAL;
 	if (s->nregions == BN_GUEST_MEMORY_SLOTS)
 		return -ENOSPC;
 	struct bn_vu_operation op = {.kind = BN_VU_OP_MEM_ADD, .nregions = 1};
@@ -138,6 +150,8 @@ static int add_mem_reg(struct bn_vu_session *s, const struct message *m)
 
 static int rem_mem_reg(struct bn_vu_session *s, const struct message *m)
 {
+	if (!region_ok(&m->payload->mem_reg.region))
+		return -EINVAL;
 	struct bn_vu_operation op = {.kind = BN_VU_OP_MEM_REMOVE, .nregions = 1};
 	op.region[0] = (struct bn_vu_memory_region){.region = m->payload->mem_reg.region, .fd = -1};
 	return begin(s, m, &op);

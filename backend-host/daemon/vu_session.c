@@ -222,12 +222,16 @@ static void take_stop_value(struct bn_vu_session *s, const struct bn_link_ack *a
 	ring->have_stop_base = true;
 }
 
+static bool stops_a_ring(const struct bn_vu_operation *op)
+{
+	return op->kind == BN_VU_OP_STOP || op->kind == BN_VU_OP_DISABLE ||
+	       op->kind == BN_VU_OP_RESTART;
+}
+
 static void operation_ack(struct bn_vu_session *s, unsigned index, const struct bn_link_ack *ack)
 {
 	struct bn_vu_operation *op = &s->op;
-	bool stop = op->kind == BN_VU_OP_STOP || op->kind == BN_VU_OP_DISABLE ||
-		    op->kind == BN_VU_OP_RESTART;
-	if (stop)
+	if (stops_a_ring(op))
 		take_stop_value(s, ack);
 	if (ack->error == 0)
 		return;
@@ -275,6 +279,30 @@ bool bn_vu_session_busy(const struct bn_vu_session *s)
 
 /* ---- renderers come and go ---- */
 
+/* Does the operation again that was under way when the last renderer died, unless renderers die
+ * over it. A stop is no cause of death, and cannot be refused. */
+static void repeat_operation(struct bn_vu_session *s)
+{
+	struct bn_vu_operation *op = &s->op;
+	if (op->kind == BN_VU_OP_NONE)
+		return;
+	op->error = 0;
+	memset(op->failed, 0, sizeof(op->failed));
+	if (stops_a_ring(op) || ++op->deaths < BN_VU_OPERATION_DEATHS_MAX) {
+		send_operation(s);
+		return;
+	}
+	bn_error("%s: %u renderers died over %s: it is refused", s->name, op->deaths,
+		bn_vu_name(op->header.request));
+	op->error = -EIO;
+	if (op->kind == BN_VU_OP_MEM_TABLE)
+		op->kind = BN_VU_OP_MEM_ADD; /* the old table stays */
+	for (unsigned i = 0; i < op->nregions; i++)
+		op->failed[i] = true;
+	if (s->expected_count == 0)
+		finish_operation(s);
+}
+
 static void send_features(struct bn_vu_session *s)
 {
 	const struct bn_link_u64 features = {
@@ -304,8 +332,6 @@ void bn_vu_session_attach(struct bn_vu_session *s, const struct bn_link_ready *r
 	s->started = s->started && restore;
 	s->device_features = ready->device_features & DEVICE_BITS;
 	s->num_capsets = ready->num_capsets;
-	s->op.error = 0;
-	memset(s->op.failed, 0, sizeof(s->op.failed));
 	if (s->features_set) {
 		uint64_t lost = s->features & DEVICE_BITS & ~s->device_features;
 		if (lost != 0)
@@ -317,7 +343,7 @@ void bn_vu_session_attach(struct bn_vu_session *s, const struct bn_link_ready *r
 	for (unsigned i = 0; i < s->nregions; i++)
 		send_region(s, BN_LINK_MEM_ADD, &s->memory[i], true, i);
 	send_rings(s, restore);
-	send_operation(s);
+	repeat_operation(s);
 	if (!bn_vu_session_busy(s))
 		s->ops->idle(s->data);
 }

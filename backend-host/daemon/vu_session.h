@@ -67,11 +67,15 @@ struct bn_vu_operation {
 	struct bn_vu_header header; /* of the message to answer */
 	unsigned ring;
 	int error;                                            /* the first one */
+	unsigned deaths;                                      /* renderers that died over it */
 	struct bn_vu_memory_region region[BN_VU_REGIONS_MAX]; /* owned until committed */
 	bool failed[BN_VU_REGIONS_MAX];
 	unsigned nregions;
 	int new_kick_fd; /* RESTART */
 };
+
+/* A start or a change of memory that so many renderers died over is refused. */
+#define BN_VU_OPERATION_DEATHS_MAX 3
 
 /* An acknowledgement that the renderer owes. */
 struct bn_vu_expected {

@@ -496,6 +496,40 @@ static void test_dies_with_memory(void)
 	bn_vu_session_finish(&s);
 }
 
+static void test_deadly_operation(void)
+{
+	start_all();
+	const struct bn_vu_mem_reg reg = {
+		.region = {.guest_addr = 8 * GIB, .size = GIB, .user_addr = 8 * GIB}};
+	message(BN_VU_ADD_MEM_REG, &reg, sizeof(reg), 1);
+	for (unsigned i = 0; i < BN_VU_OPERATION_DEATHS_MAX; i++) {
+		CU_ASSERT_EQUAL(replied.payload.u64, ~0ull);
+		num_sent = acked = 0;
+		bn_vu_session_detach(&s);
+		bn_vu_session_attach(&s, &ready, true);
+	}
+	CU_ASSERT_EQUAL(count_sent(BN_LINK_MEM_ADD), 1); /* of the restore */
+	ack_all();
+	CU_ASSERT_EQUAL(replied.payload.u64, 1);
+	CU_ASSERT_EQUAL(bn_vu_session_memory_size(&s), GIB);
+	CU_ASSERT_FALSE(bn_vu_session_busy(&s));
+	bn_vu_session_finish(&s);
+	/* The only thing that there was to do. */
+	begin_test();
+	bn_vu_session_attach(&s, &ready, false);
+	negotiate();
+	struct bn_vu_mem_table table = {.nregions = 1};
+	table.region[0] = (struct bn_vu_region){.guest_addr = 0, .size = 3 * GIB};
+	message(BN_VU_SET_MEM_TABLE, &table, 8 + 32, 1);
+	for (unsigned i = 0; i < BN_VU_OPERATION_DEATHS_MAX; i++) {
+		bn_vu_session_detach(&s);
+		bn_vu_session_attach(&s, &ready, true);
+	}
+	CU_ASSERT_EQUAL(replied.payload.u64, 1);
+	CU_ASSERT_FALSE(bn_vu_session_busy(&s));
+	bn_vu_session_finish(&s);
+}
+
 static void test_reset(void)
 {
 	begin_test();
@@ -569,6 +603,15 @@ static void test_hostile(void)
 	CU_ASSERT_EQUAL(send_state(BN_VU_GET_VRING_BASE, 5, 0), -EPROTO);
 	struct bn_vu_mem_table table = {.nregions = 0xffffffff};
 	CU_ASSERT_EQUAL(message(BN_VU_SET_MEM_TABLE, &table, sizeof(table), 8), -EPROTO);
+	/* Regions that cannot be. */
+	struct bn_vu_mem_reg reg = {.region = {.guest_addr = 8 * GIB, .size = 0}};
+	num_sent = acked = 0;
+	CU_ASSERT_EQUAL(message(BN_VU_ADD_MEM_REG, &reg, sizeof(reg), 1), 0);
+	CU_ASSERT_EQUAL(replied.payload.u64, 1);
+	reg.region.size = ~0ull;
+	CU_ASSERT_EQUAL(message(BN_VU_REM_MEM_REG, &reg, sizeof(reg), 0), 0);
+	CU_ASSERT_EQUAL(replied.payload.u64, 1);
+	CU_ASSERT_EQUAL(num_sent, 0);
 	/* A renderer that acknowledges what was not asked, or something else. */
 	struct bn_link_ack ack = {.seq = 1};
 	CU_ASSERT_EQUAL(bn_vu_session_ack(&s, &ack), -EPROTO);
@@ -597,6 +640,7 @@ int main(void)
 		{"memory", test_memory},
 		{"the renderer dies", test_renderer_dies},
 		{"the renderer dies in an operation", test_dies_with_memory},
+		{"an operation that renderers die over", test_deadly_operation},
 		{"reset", test_reset},
 		{"a display changes", test_display_change},
 		{"hostile messages", test_hostile},
