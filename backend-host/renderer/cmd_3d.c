@@ -106,6 +106,36 @@ static uint32_t transfer_check(struct bn_device *dev, const struct bn_cmd *cmd,
 	return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
+static uint32_t minify(uint32_t size, uint32_t level)
+{
+	size = level < 32 ? size >> level : 0;
+	return size ? size : 1;
+}
+
+/* The library bounds what it copies by the backing, but takes a transfer that does not fit for one that
+ * does: part of the picture would silently be missing. Checked for buffers and the formats of scanouts,
+ * whose layout is plain. */
+static bool backing_holds(const struct bn_resource *res, const struct virtio_gpu_transfer_host_3d *c)
+{
+	uint64_t stride = c->stride ? c->stride : 4ull * minify(res->width, c->level);
+	uint64_t layer = c->layer_stride ? c->layer_stride : stride * minify(res->height, c->level);
+	uint64_t need = c->box.w, rows;
+
+	if (c->offset > res->backing.size)
+		return false;
+	if (res->args.target != 0) {
+		if (bn_format_fourcc(res->format) == 0)
+			return true;
+		if (c->box.w == 0 || c->box.h == 0 || c->box.d == 0)
+			return true;
+		rows = (c->box.h - 1) * stride + 4ull * c->box.w;
+		if (__builtin_mul_overflow((uint64_t)c->box.d - 1, layer, &need) ||
+			__builtin_add_overflow(need, rows, &need))
+			return false;
+	}
+	return need <= res->backing.size - c->offset;
+}
+
 static uint32_t transfer_3d(struct bn_device *dev, struct bn_cmd *cmd,
 	const struct virtio_gpu_transfer_host_3d *c,
 	int (*run)(struct bn_gl *gl, const struct bn_gl_transfer *t))
@@ -129,7 +159,7 @@ static uint32_t transfer_3d(struct bn_device *dev, struct bn_cmd *cmd,
 
 	if (check != VIRTIO_GPU_RESP_OK_NODATA)
 		return check;
-	if (!bn_backing_usable(dev, res) || run(dev->gl, &t) != 0)
+	if (!bn_backing_usable(dev, res) || !backing_holds(res, c) || run(dev->gl, &t) != 0)
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	cmd->wait_gpu = true;
 	return VIRTIO_GPU_RESP_OK_NODATA;

@@ -141,6 +141,10 @@ static uint64_t estimate_3d(const struct bn_gl_resource_args *a)
 	return bytes;
 }
 
+/* virgl_hw.h, VIRGL_BIND_*: vertex, index, constant, command arguments, stream output, query. */
+#define BIND_BUFFER_ONLY (1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 | 1u << 11 | 1u << 15)
+#define TARGET_BUFFER 0u
+
 uint32_t bn_resource_create_3d(struct bn_device *dev, const struct bn_gl_resource_args *args)
 {
 	uint64_t bytes = estimate_3d(args);
@@ -151,6 +155,8 @@ uint32_t bn_resource_create_3d(struct bn_device *dev, const struct bn_gl_resourc
 		return VIRTIO_GPU_RESP_ERR_UNSPEC;
 	if (r != VIRTIO_GPU_RESP_OK_NODATA)
 		return r;
+	if (args->target != TARGET_BUFFER && (args->bind & BIND_BUFFER_ONLY))
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	res = calloc(1, sizeof(*res));
 	if (!res)
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
