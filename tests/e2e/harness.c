@@ -82,6 +82,8 @@ bool e2e_start(struct e2e *e)
 	const char *program = e2e_program("BINNACLED");
 	e->daemon = fork();
 	if (e->daemon == 0) {
+		/* A test that is killed takes its service with it. */
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		int log = open(e->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 		dup2(log, 1);
 		dup2(log, 2);

@@ -57,13 +57,13 @@ static void test_features(void)
 	if (!guest_open(&vm))
 		return;
 	uint64_t offered = vm.front.offered;
-	CU_ASSERT_TRUE(offered & (1ull << VIRTIO_F_VERSION_1));
-	CU_ASSERT_TRUE(offered & (1ull << VIRTIO_RING_F_INDIRECT_DESC));
-	CU_ASSERT_TRUE(offered & (1ull << VIRTIO_RING_F_EVENT_IDX));
-	CU_ASSERT_TRUE(offered & (1ull << VIRTIO_GPU_F_EDID));
-	CU_ASSERT_FALSE(offered & (1ull << VIRTIO_GPU_F_VIRGL));
-	CU_ASSERT_FALSE(offered & (1ull << VIRTIO_GPU_F_RESOURCE_BLOB));
-	CU_ASSERT_FALSE(offered & (1ull << VIRTIO_GPU_F_CONTEXT_INIT));
+	CU_ASSERT_TRUE((offered & (1ull << VIRTIO_F_VERSION_1)) != 0);
+	CU_ASSERT_TRUE((offered & (1ull << VIRTIO_RING_F_INDIRECT_DESC)) != 0);
+	CU_ASSERT_TRUE((offered & (1ull << VIRTIO_RING_F_EVENT_IDX)) != 0);
+	CU_ASSERT_TRUE((offered & (1ull << VIRTIO_GPU_F_EDID)) != 0);
+	CU_ASSERT_FALSE((offered & (1ull << VIRTIO_GPU_F_VIRGL)) != 0);
+	CU_ASSERT_FALSE((offered & (1ull << VIRTIO_GPU_F_RESOURCE_BLOB)) != 0);
+	CU_ASSERT_FALSE((offered & (1ull << VIRTIO_GPU_F_CONTEXT_INIT)) != 0);
 	CU_ASSERT_EQUAL(tg_front_get_config(&vm.front, 0, &c, sizeof(c)), 0);
 	CU_ASSERT_EQUAL(c.num_scanouts, 3);
 	CU_ASSERT_EQUAL(c.num_capsets, 0);

@@ -342,8 +342,12 @@ static void test_half_connections(void)
 			CU_ASSERT_EQUAL(tg_vm_connect(&vm, e2e_socket(&e, "a")), 0);
 		if (round % 4 > 1)
 			CU_ASSERT_EQUAL(tg_vm_announce(&vm), 0);
-		if (round % 4 > 2)
+		if (round % 4 > 2) {
+			CU_ASSERT_EQUAL(
+				tg_front_set_u64(&vm.front, BN_VU_SET_FEATURES, vm.front.features),
+				0);
 			CU_ASSERT_EQUAL(tg_vm_start_ring(&vm, TG_CURSOR, 0), 0);
+		}
 		tg_vm_close(&vm);
 	}
 	struct tg_vm vm;

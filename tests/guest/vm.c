@@ -172,20 +172,26 @@ int tg_vm_open(struct tg_vm *vm, const char *socket, const struct tg_options *op
 	return err;
 }
 
+/* Requests only: after a hang-up the device may still look at the rings, and is not to see them
+ * change. */
+static void free_outstanding(struct tg_vm *vm, struct tg_ring *ring)
+{
+	for (uint16_t head = 0; ring->mem && head < ring->size; head++) {
+		struct tg_request *request = ring->token[head];
+		if (!request || !ring->chain[head]) /* raw tokens are not requests */
+			continue;
+		tg_mem_free(&vm->mem, request->addr, request->bytes);
+		free(request);
+		ring->token[head] = NULL;
+	}
+}
+
 void tg_vm_forget(struct tg_vm *vm)
 {
 	for (unsigned i = 0; i < TG_QUEUES; i++) {
-		struct tg_ring *ring = &vm->ring[i];
-		if (!ring->mem)
-			continue;
-		for (uint16_t head = 0; head < ring->size; head++) {
-			struct tg_request *request = ring->token[head];
-			if (!request || !ring->chain[head]) /* raw tokens are not requests */
-				continue;
-			tg_mem_free(&vm->mem, request->addr, request->bytes);
-			free(request);
-		}
-		tg_ring_reset(ring);
+		free_outstanding(vm, &vm->ring[i]);
+		if (vm->ring[i].mem)
+			tg_ring_reset(&vm->ring[i]);
 	}
 	vm->outstanding = 0;
 }
@@ -193,9 +199,10 @@ void tg_vm_forget(struct tg_vm *vm)
 void tg_vm_close(struct tg_vm *vm)
 {
 	tg_front_close(&vm->front);
-	tg_vm_forget(vm);
-	for (unsigned i = 0; i < TG_QUEUES; i++)
+	for (unsigned i = 0; i < TG_QUEUES; i++) {
+		free_outstanding(vm, &vm->ring[i]);
 		tg_ring_finish(&vm->ring[i]);
+	}
 	tg_mem_finish(&vm->mem);
 }
 
