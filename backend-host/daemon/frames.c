@@ -259,8 +259,8 @@ static struct scanout *cursor_scanout(struct bn_frames *frames, uint32_t index, 
 	return index < frames->num_scanouts ? &frames->scanout[index] : NULL;
 }
 
-/* What the guest calls the cursor's position is its picture's top left corner: Linux sends crtc_x and
- * crtc_y of the cursor plane, and QEMU draws it there. Layers want the hot spot. */
+/* What the guest calls the cursor's position is its picture's top left corner: Linux sends
+ * crtc_x and crtc_y of the cursor plane, and QEMU draws it there. Layers want the hot spot. */
 static void move_cursor(struct scanout *s, int32_t x, int32_t y)
 {
 	if (x > INT32_MAX - BN_CURSOR_SIZE)
