@@ -15,6 +15,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "probe.h"
 #include "renderer.h"
 #include "sandbox/sandbox.h"
 
@@ -28,11 +29,14 @@ struct options {
 	const char *shader_cache, *vm;
 	enum bn_log_level level;
 	int link_fd;
+	bool probe;
+	const char *probe_node; /* NULL: the software rasteriser */
 };
 
 static void usage(FILE *to)
 {
 	fputs("usage: binnacle-renderer [--no-sandbox] [--shader-cache DIR] [--log LEVEL] [--link FD] [--vm NAME]\n"
+	      "       binnacle-renderer --probe [NODE]\n"
 	      "Started by binnacled; the link to it is file descriptor 3 unless --link says otherwise.\n",
 		to);
 }
@@ -45,6 +49,7 @@ static bool options_read(struct options *o, int argc, char **argv)
 		{"log", required_argument, NULL, 'l'},
 		{"link", required_argument, NULL, 'f'},
 		{"vm", required_argument, NULL, 'v'},
+		{"probe", no_argument, NULL, 'p'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -59,6 +64,8 @@ static bool options_read(struct options *o, int argc, char **argv)
 			o->link_fd = atoi(optarg);
 		} else if (c == 'v') {
 			o->vm = optarg;
+		} else if (c == 'p') {
+			o->probe = true;
 		} else if (c == 'h') {
 			usage(stdout);
 			exit(EXIT_SUCCESS);
@@ -66,6 +73,8 @@ static bool options_read(struct options *o, int argc, char **argv)
 			return false;
 		}
 	}
+	if (o->probe && optind + 1 == argc)
+		o->probe_node = argv[optind++];
 	return optind == argc && o->link_fd >= 3;
 }
 
@@ -282,6 +291,8 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_FAILURE;
 	}
+	if (o.probe)
+		return bn_probe_print_json(stdout, o.probe_node) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	log_start(&o, o.vm);
 	r.link_fd = o.link_fd;
 	error = hello_receive(&r, fds);
