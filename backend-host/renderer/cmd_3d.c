@@ -112,6 +112,27 @@ static uint32_t minify(uint32_t size, uint32_t level)
 	return size ? size : 1;
 }
 
+/* Formats whose layout we do not know. The library does its sum in 32 bits, where it can wrap around, and
+ * leaves out the stride of a box one row high; then the transfer reaches beyond guest memory. So the whole
+ * must fit 32 bits, and what it reaches at least (rows may be rows of blocks, 12 pixels high at most) the
+ * backing; the rest is for the library to check. */
+static bool strides_possible(
+	const struct bn_resource *res, const struct virtio_gpu_transfer_host_3d *c)
+{
+	uint64_t stride = c->stride ? c->stride : 16ull * minify(res->width, c->level);
+	uint64_t rows = stride * c->box.h, layer = c->layer_stride ? c->layer_stride : rows;
+	uint64_t block_rows = (c->box.h - 1ull) / 12, reach, whole;
+
+	if (rows > UINT32_MAX || __builtin_mul_overflow(layer, (uint64_t)c->box.d, &whole) ||
+		whole > UINT32_MAX)
+		return false;
+	if (!c->stride)
+		return true;
+	layer = c->layer_stride ? c->layer_stride : stride * (block_rows + 1);
+	reach = layer * (c->box.d - 1ull) + stride * block_rows;
+	return reach < res->backing.size - c->offset;
+}
+
 /* The library bounds what it copies by the backing, but takes a transfer that does not fit for one that
  * does: part of the picture would silently be missing. Checked for buffers and the formats of scanouts,
  * whose layout is plain. */
@@ -124,10 +145,10 @@ static bool backing_holds(const struct bn_resource *res, const struct virtio_gpu
 	if (c->offset > res->backing.size)
 		return false;
 	if (res->args.target != 0) {
-		if (bn_format_fourcc(res->format) == 0)
-			return true;
 		if (c->box.w == 0 || c->box.h == 0 || c->box.d == 0)
 			return true;
+		if (bn_format_fourcc(res->format) == 0)
+			return strides_possible(res, c);
 		rows = (c->box.h - 1) * stride + 4ull * c->box.w;
 		if (__builtin_mul_overflow((uint64_t)c->box.d - 1, layer, &need) ||
 			__builtin_add_overflow(need, rows, &need))

@@ -174,8 +174,8 @@ static void test_3d_transfers(void)
 	bad_close(&vm);
 }
 
-/* Formats that are no scanout's, backed by one piece of memory: the library then works on guest memory
- * itself, and what the strides reach must be inside. */
+/* Formats that are no scanout's, backed by one piece of memory: the library then works on guest
+ * memory itself, and what the strides reach must be inside. */
 static void test_3d_strides(void)
 {
 	struct tg_vm vm;
@@ -184,7 +184,8 @@ static void test_3d_strides(void)
 	static const struct {
 		uint32_t stride, layer_stride, height, depth;
 	} bad[] = {{MOST - 15, 0, 64, 1}, {0x80000000, 0, 64, 1}, {0x10000000, 0, 17, 1},
-		{1024, 0x80000000, 64, 3}, {1024, MOST - 1023, 64, 3}, {0x4000000, 0, 64, 2}};
+		{1024, 0x80000000, 64, 3}, {1024, MOST - 1023, 64, 3}, {0x4000000, 0, 64, 2},
+		{0x4000000, 0, 1, 2}, {0x100000, 0, 1, 4}};
 	uint64_t memory = tg_mem_alloc(&vm.mem, -1, 64 * 1024 * 4);
 	struct virtio_gpu_mem_entry entry = {.addr = memory, .length = 64 * 1024 * 4};
 	E2E_OK(tg_ctx_create(&vm, 1, 2, "one"));
@@ -198,8 +199,10 @@ static void test_3d_strides(void)
 		E2E_OK(tg_ctx_attach(&vm, 1, 20 + i));
 		E2E_OK(tg_attach(&vm, 20 + i, &entry, 1));
 		struct virtio_gpu_transfer_host_3d t = {
-			.box = {0, 0, 0, 64, bad[i].height, bad[i].depth}, .resource_id = 20 + i,
-			.stride = bad[i].stride, .layer_stride = bad[i].layer_stride};
+			.box = {0, 0, 0, 64, bad[i].height, bad[i].depth},
+			.resource_id = 20 + i,
+			.stride = bad[i].stride,
+			.layer_stride = bad[i].layer_stride};
 		IS_ERROR(tg_transfer_3d(&vm, VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D, 1, &t));
 		IS_ERROR(tg_transfer_3d(&vm, VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D, 1, &t));
 	}
