@@ -26,7 +26,7 @@ struct options {
 	const char *card, *mode, *offscreen;
 	double seconds, at;
 	int width, height;
-	bool fps_report, watch;
+	bool fps_report, watch, free_running;
 };
 
 static volatile sig_atomic_t stopped;
@@ -134,6 +134,26 @@ static void count_frame(struct rate *rate, const struct options *options)
 	*rate = (struct rate){.since = t};
 }
 
+/*
+ * Some kernels (virtio_gpu of Linux 6.12, with buffers of the host) send the flip event at once.
+ * A frame that nobody can see is not drawn: when flips come a quarter of a period too early, this
+ * waits for the time at which the display shows the next picture. *due is that time.
+ */
+static void pace(const drmModeModeInfo *mode, double *due)
+{
+	double period = 1.0 / (mode->vrefresh ? mode->vrefresh : 60), t = now();
+	struct timespec ts;
+
+	*due += period;
+	if (t > *due || *due - t > 2.0 * period)
+		*due = t;
+	if (*due - t < period / 4.0)
+		return;
+	ts.tv_sec = (time_t)*due;
+	ts.tv_nsec = (long)((*due - (double)ts.tv_sec) * 1e9);
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
 /* Returns false when the mark is missing from two pictures in a row. */
 static bool still_drawing(struct bn_scene *scene, unsigned frame, int *misses)
 {
@@ -145,7 +165,7 @@ static bool still_drawing(struct bn_scene *scene, unsigned frame, int *misses)
 
 static int run(struct bn_display *display, struct bn_scene *scene, const struct options *options)
 {
-	double start = now(), time = 0.0;
+	double start = now(), time = 0.0, due = start;
 	struct rate rate = {.since = start};
 	struct bn_vehicle vehicle;
 	int misses = 0;
@@ -164,6 +184,8 @@ static int run(struct bn_display *display, struct bn_scene *scene, const struct 
 		err = bn_display_present(display);
 		if (err)
 			return err;
+		if (!options->free_running)
+			pace(&display->mode, &due);
 		count_frame(&rate, options);
 		/* The frame now begun is seen one refresh after the last flip. */
 		time = now() - start;
@@ -245,6 +267,9 @@ static bool set_option(struct options *options, int name, const char *value)
 	case 'w':
 		options->watch = false;
 		return true;
+	case 'r':
+		options->free_running = true;
+		return true;
 	case 's':
 		return parse_seconds(value, &options->seconds);
 	case 'a':
@@ -263,6 +288,7 @@ int main(int argc, char **argv)
 		{"mode", required_argument, NULL, 'm'},
 		{"seconds", required_argument, NULL, 's'},
 		{"fps-report", no_argument, NULL, 'f'},
+		{"free", no_argument, NULL, 'r'},
 		{"no-watch", no_argument, NULL, 'w'},
 		{"offscreen", required_argument, NULL, 'o'},
 		{"size", required_argument, NULL, 'g'},
