@@ -88,8 +88,15 @@ bool e2e_start(struct e2e *e)
 		dup2(log, 1);
 		dup2(log, 2);
 		close_range(3, ~0u, 0);
-		const char *level = getenv("E2E_LOG");
-		execl(program, program, "-c", e->ini, level ? "--log" : NULL, level, (char *)NULL);
+		const char *args[8] = {program, "-c", e->ini};
+		unsigned n = 3;
+		if (getenv("E2E_LOG")) {
+			args[n++] = "--log";
+			args[n++] = getenv("E2E_LOG");
+		}
+		if (getenv("E2E_NO_SANDBOX"))
+			args[n++] = "--no-sandbox";
+		execv(program, (char *const *)args);
 		_exit(127);
 	}
 	for (unsigned i = 0; i < TG_DEADLINE_S * 200; i++) {

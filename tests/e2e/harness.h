@@ -26,7 +26,8 @@ struct e2e {
 /* Makes the folder and writes the INI: a [core] section with runtime-dir, followed by the given
  * text. */
 bool e2e_prepare(struct e2e *e, const char *ini);
-/* Starts the service and waits until the control socket answers. */
+/* Starts the service and waits until the control socket answers. For a closer look: E2E_LOG=LEVEL
+ * in the environment becomes --log LEVEL, E2E_NO_SANDBOX=1 becomes --no-sandbox. */
 bool e2e_start(struct e2e *e);
 /* Both. */
 bool e2e_open(struct e2e *e, const char *ini);

@@ -240,7 +240,8 @@ static struct tg_request *request_create(
 	if (n && out[0].iov_len >= sizeof(request->sent))
 		memcpy(&request->sent, out[0].iov_base, sizeof(request->sent));
 	for (unsigned i = 0; i < n; i++) {
-		memcpy(to, out[i].iov_base, out[i].iov_len);
+		if (out[i].iov_len)
+			memcpy(to, out[i].iov_base, out[i].iov_len);
 		to += out[i].iov_len;
 	}
 	return request;
