@@ -61,6 +61,8 @@ static void child_fail(const struct child *c, int error)
 static void child_become_root(const struct child *c)
 {
 	char byte;
+	/* Ours would keep the end of file away. */
+	close(c->mapped[1]);
 	/* End of file: the parent gave up, or died. */
 	if (read(c->mapped[0], &byte, 1) != 1)
 		_exit(127);
