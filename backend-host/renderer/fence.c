@@ -1,22 +1,35 @@
 /* When an answer may go back to the guest.
  *
- * Order. Answers on one timeline go out in the order of their commands, because Linux signals all earlier fences of a timeline when it sees any: to answer a later one first would tell a
+ * Order. Answers on one timeline go out in the order of their commands, because Linux signals
+ * all earlier fences of a timeline when it sees any: to answer a later one first would tell a
  * guest that earlier work is done. Unfenced answers have no order.
  *
- *	timeline   [ submit A: done ] [ submit B: on the GPU ] [ flush: waits for a display ] [ create: done ]
- *	                 goes out            all from here on wait for B, then for the flush
+ *	timeline   [ submit A: done ] [ submit B: on the GPU ] [ flush: display ] [ create ]
+ *	                goes out            all from here on wait for B, then for the flush
  *
- * Pacing. A flush is answered when a display shows it. Guests that draw on the CPU fence their flushes and so follow the display by themselves. Guests that draw with GL do not fence them
- * (Linux: flush of a GL framebuffer carries no fence), and nothing else would slow them down. So while a context has a flush that no display has shown yet, its finished GPU fences are
- * held back until that flush is presented; Mesa waits, before it starts a frame, for the fence of an earlier one, and falls into step with the display:
+ * Pacing. A flush is answered when a display shows it. Guests that draw on the CPU fence their
+ * flushes and so follow the display by themselves. Guests that draw with GL do not (Linux puts
+ * no fence on the flush of a GL framebuffer), and nothing else would slow them down. So while a
+ * context has a flush that no display has shown yet, its finished GPU fences are held back. Mesa
+ * waits, before it goes on to the next frame, for the fence of the one before, and falls into
+ * step:
  *
  *	guest    submit 1, flush 1 │ submit 2 …waits for fence 1…        │ flush 2, submit 3 …
  *	GPU        ▒▒ done 1       │   ▒▒                                │
  *	display                    │                      vblank shows 1 │ → fence 1 goes out
  *
- * The hold is soft. At most one frame: a fence waits for the oldest flush that was unpresented when the GPU was done, never for later ones, and for whichever display comes first when
- * the context draws for several (a slow display must not slow a fast one). And when a later answer of the same timeline is ready and not held (another context, a guest without
- * ring indices has one timeline for all), everything before it that is done goes out too: the guest would signal these fences anyway. */
+ * A fence is held for the newest flush before its submit, if that is still to be shown, else for
+ * the oldest flush that is: its own frame, when the GPU took longer than the guest's way to the
+ * flush. A guest whose kernel waits for the fence before it flushes (seen with Linux 7.2) is
+ * never asked to show what it has not flushed. One whose kernel does not (6.12) may get one
+ * frame ahead, when the GPU was quicker than its flush; scanout.c then keeps the second picture
+ * back until the first was shown, and from there on each display refresh lets out one fence,
+ * hence one frame.
+ *
+ * The hold is soft. A context that draws for several displays waits for whichever comes first: a
+ * slow display must not slow a fast one. And when a later answer of the same timeline is ready
+ * and not held (another context; a guest without ring indices has one timeline for all),
+ * everything before it that is done goes out too: the guest would signal these fences anyway. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +49,8 @@ struct bn_answer {
 struct bn_timeline {
 	struct wl_list link; /* bn_fences.timelines */
 	struct bn_fence_key key;
-	struct wl_list answers; /* bn_answer.link, in the order of commands; never empty between calls */
+	/* bn_answer.link, in the order of commands; never empty between calls */
+	struct wl_list answers;
 };
 
 struct bn_wait {
@@ -53,6 +67,8 @@ struct gpu_fence {
 	struct bn_answer *answer;
 	struct bn_timeline *timeline; /* of answer */
 	const struct bn_hold *hold;
+	/* The newest flushes of the context that were unpresented when this was made. */
+	struct bn_flush_set before;
 	struct bn_wait *wait;
 };
 
@@ -73,8 +89,8 @@ static void stat_add(uint64_t *counter, uint64_t n)
 	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
 }
 
-struct bn_fences *bn_fences_create(const struct bn_fences_ops *ops, void *data,
-	struct bn_stats *stats)
+struct bn_fences *bn_fences_create(
+	const struct bn_fences_ops *ops, void *data, struct bn_stats *stats)
 {
 	struct bn_fences *fences = calloc(1, sizeof(*fences));
 
@@ -130,6 +146,30 @@ static void hold_presented(struct bn_hold *hold, unsigned scanout, uint64_t numb
 		hold->oldest.number[scanout] = number + 1;
 }
 
+/* The unpresented flushes of a context, the newest of each scanout. */
+static struct bn_flush_set hold_newest(const struct bn_hold *hold)
+{
+	struct bn_flush_set set = {.mask = hold ? hold->oldest.mask : 0};
+
+	for (unsigned i = 0; i < BN_LINK_SCANOUTS; i++) {
+		if (set.mask & 1u << i)
+			set.number[i] = hold->newest[i];
+	}
+	return set;
+}
+
+/* What a fence that is done now is held for. */
+static struct bn_flush_set hold_for(const struct bn_hold *hold, const struct bn_flush_set *before)
+{
+	struct bn_flush_set set = hold->oldest;
+
+	for (unsigned i = 0; i < BN_LINK_SCANOUTS; i++) {
+		if ((set.mask & before->mask & 1u << i) && before->number[i] > set.number[i])
+			set.number[i] = before->number[i];
+	}
+	return set;
+}
+
 /* ---- answers and timelines ---- */
 
 static void answer_out(struct bn_fences *fences, struct bn_answer *answer)
@@ -148,7 +188,8 @@ static void timeline_drain(struct bn_fences *fences, struct bn_timeline *timelin
 {
 	struct bn_answer *answer, *next, *last = NULL;
 
-	wl_list_for_each(answer, &timeline->answers, link) {
+	wl_list_for_each(answer, &timeline->answers, link)
+	{
 		if (!answer_done(answer))
 			break;
 		if (answer->flushes.mask == 0)
@@ -156,7 +197,8 @@ static void timeline_drain(struct bn_fences *fences, struct bn_timeline *timelin
 	}
 	if (!last)
 		return;
-	wl_list_for_each_safe(answer, next, &timeline->answers, link) {
+	wl_list_for_each_safe(answer, next, &timeline->answers, link)
+	{
 		bool end = answer == last;
 
 		answer_out(fences, answer);
@@ -179,7 +221,8 @@ static struct bn_timeline *timeline_find(struct bn_fences *fences, const struct 
 {
 	struct bn_timeline *timeline;
 
-	wl_list_for_each(timeline, &fences->timelines, link) {
+	wl_list_for_each(timeline, &fences->timelines, link)
+	{
 		if (key_equal(&timeline->key, key))
 			return timeline;
 	}
@@ -201,7 +244,8 @@ static struct bn_timeline *timeline_get(struct bn_fences *fences, const struct b
 	return timeline;
 }
 
-/* Queues an answer; NULL without memory: then it went out at once, which is early but never lost. */
+/* Queues an answer; NULL without memory: then it went out at once, which is early but never
+ * lost. */
 static struct bn_answer *answer_add(struct bn_fences *fences, const struct bn_fence_key *key,
 	struct bn_vq_request *request, uint32_t written, struct bn_timeline **timeline)
 {
@@ -221,12 +265,13 @@ static struct bn_answer *answer_add(struct bn_fences *fences, const struct bn_fe
 	}
 	answer->request = request;
 	answer->written = written;
-	wl_list_insert(*timeline ? (*timeline)->answers.prev : fences->unordered.prev, &answer->link);
+	wl_list_insert(
+		*timeline ? (*timeline)->answers.prev : fences->unordered.prev, &answer->link);
 	return answer;
 }
 
-static void answer_progress(struct bn_fences *fences, struct bn_answer *answer,
-	struct bn_timeline *timeline)
+static void answer_progress(
+	struct bn_fences *fences, struct bn_answer *answer, struct bn_timeline *timeline)
 {
 	if (timeline)
 		timeline_drain(fences, timeline);
@@ -325,6 +370,7 @@ void bn_fences_gpu(struct bn_fences *fences, const struct bn_fence_key *key, uin
 	fence->answer = answer;
 	fence->timeline = timeline;
 	fence->hold = hold;
+	fence->before = hold_newest(hold);
 }
 
 int bn_fences_wait(struct bn_fences *fences, const uint32_t *ctx_ids, unsigned n,
@@ -368,7 +414,7 @@ static void gpu_fence_finish(struct bn_fences *fences, struct gpu_fence *fence, 
 		answer->gpu = false;
 		if (hold && fence->hold && !fences->ignore_displays) {
 			answer->soft = true;
-			answer->flushes = fence->hold->oldest;
+			answer->flushes = hold_for(fence->hold, &fence->before);
 		}
 		answer_progress(fences, answer, fence->timeline);
 	} else {
@@ -377,12 +423,14 @@ static void gpu_fence_finish(struct bn_fences *fences, struct gpu_fence *fence, 
 	free(fence);
 }
 
-/* The first fence of ctx_id, when it is not later than `id`. Looked up anew each time: finishing one may add or finish others. */
+/* The first fence of ctx_id, when it is not later than `id`. Looked up anew each time: finishing
+ * one may add or finish others. */
 static struct gpu_fence *gpu_first(struct bn_fences *fences, uint32_t ctx_id)
 {
 	struct gpu_fence *fence;
 
-	wl_list_for_each(fence, &fences->gpu, link) {
+	wl_list_for_each(fence, &fences->gpu, link)
+	{
 		if (fence->ctx_id == ctx_id)
 			return fence;
 	}
@@ -393,7 +441,8 @@ void bn_fences_gpu_done(struct bn_fences *fences, uint32_t ctx_id, uint64_t fenc
 {
 	struct gpu_fence *fence;
 
-	while ((fence = gpu_first(fences, ctx_id)) && (int32_t)(fence->id - (uint32_t)fence_id) <= 0)
+	while ((fence = gpu_first(fences, ctx_id)) &&
+		(int32_t)(fence->id - (uint32_t)fence_id) <= 0)
 		gpu_fence_finish(fences, fence, true);
 }
 
@@ -431,7 +480,8 @@ static void drain_all(struct bn_fences *fences)
 
 	wl_list_for_each_safe(timeline, next_timeline, &fences->timelines, link)
 		timeline_drain(fences, timeline);
-	wl_list_for_each_safe(answer, next, &fences->unordered, link) {
+	wl_list_for_each_safe(answer, next, &fences->unordered, link)
+	{
 		if (answer_done(answer))
 			answer_out(fences, answer);
 	}
@@ -443,9 +493,9 @@ void bn_fences_presented(struct bn_fences *fences, unsigned scanout, uint64_t nu
 	struct bn_answer *answer;
 	struct bn_hold *hold;
 
-	wl_list_for_each(hold, &fences->holds, link)
-		hold_presented(hold, scanout, number);
-	wl_list_for_each(timeline, &fences->timelines, link) {
+	wl_list_for_each(hold, &fences->holds, link) hold_presented(hold, scanout, number);
+	wl_list_for_each(timeline, &fences->timelines, link)
+	{
 		wl_list_for_each(answer, &timeline->answers, link)
 			answer_presented(answer, scanout, number);
 	}
@@ -468,7 +518,8 @@ void bn_fences_reset(struct bn_fences *fences)
 	struct gpu_fence *fence, *next;
 
 	bn_fences_ignore_displays(fences, true);
-	wl_list_for_each_safe(fence, next, &fences->gpu, link) {
+	wl_list_for_each_safe(fence, next, &fences->gpu, link)
+	{
 		wl_list_remove(&fence->link);
 		gpu_count(fences, -1);
 		if (fence->answer)

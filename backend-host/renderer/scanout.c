@@ -1,8 +1,14 @@
 /* From a flush to a frame at the daemon.
  *
- * A 2D resource is its own frame: its memfd is announced once and named in each frame. A 3D resource is exported as a dma-buf if the driver can, else read back into a pool of three
- * memfds. Either way the frame leaves only when the GPU has finished what the contexts that see the resource submitted before the flush, and nothing here waits for that: the flush puts
- * a fence, and job_done() goes on. When all slots of the pool are with the daemon, the newest finished picture waits for one and replaces older ones that wait. */
+ * A 2D resource is its own frame: its memfd is announced once and named in each frame. A 3D
+ * resource is exported as a dma-buf if the driver can, else read back into a pool of three memfds.
+ * Either way the frame leaves only when the GPU has finished what the contexts that see the
+ * resource submitted before the flush, and nothing here waits for that: the flush puts a fence, and
+ * job_done() goes on.
+ *
+ * A finished GL picture waits, in `ready`, while the one before it on that scanout is not presented
+ * yet (fence.c says what that is good for), or while all slots of the pool are with the daemon. One
+ * waits at most: the newest, which speaks for those it replaced. */
 #include <drm_fourcc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +19,8 @@
 #include "device.h"
 
 #define PIXEL_SIZE 4u
-/* Whole-resource buffers announced at a time: with three slots for each of 16 scanouts this stays under BN_LINK_BUFFERS_MAX. */
+/* Whole-resource buffers announced at a time: with three slots for each of 16 scanouts this
+ * stays under BN_LINK_BUFFERS_MAX. */
 #define ANNOUNCED_MAX 200u
 
 static void send(struct bn_device *dev, uint32_t type, const void *payload, size_t size)
@@ -55,15 +62,16 @@ static void forget_hidden_buffers(struct bn_device *dev)
 	}
 }
 
-static void buffer_new(struct bn_device *dev, struct bn_resource *res, struct bn_link_buffer *msg,
-	const int *fds)
+static void buffer_new(
+	struct bn_device *dev, struct bn_resource *res, struct bn_link_buffer *msg, const int *fds)
 {
 	if (dev->announced >= ANNOUNCED_MAX)
 		forget_hidden_buffers(dev);
 	msg->id = ++dev->next_buffer_id;
 	res->buffer_id = msg->id;
 	dev->announced++;
-	dev->config.ops->send(dev->config.data, BN_LINK_BUFFER_NEW, msg, sizeof(*msg), fds, msg->planes);
+	dev->config.ops->send(
+		dev->config.data, BN_LINK_BUFFER_NEW, msg, sizeof(*msg), fds, msg->planes);
 }
 
 static void announce_2d(struct bn_device *dev, struct bn_resource *res)
@@ -139,32 +147,19 @@ static void frame_send(struct bn_device *dev, unsigned index, uint64_t buffer,
 		.damage_height = so->damage.height,
 	};
 
-	if (so->nsent == BN_SENT_MAX) /* the next one speaks for it: presents cover all earlier frames */
+	/* The next one speaks for it: presents cover all earlier frames. */
+	if (so->nsent == BN_SENT_MAX)
 		memmove(so->sent, so->sent + 1, --so->nsent * sizeof(so->sent[0]));
 	so->sent[so->nsent].seq = msg.seq;
 	so->sent[so->nsent++].number = number;
 	so->sent_number = number;
+	so->ready.valid = so->ready.valid && so->ready.number > number;
 	memset(&so->damage, 0, sizeof(so->damage));
 	send(dev, BN_LINK_FRAME, &msg, sizeof(msg));
 }
 
-void bn_scanout_presented(struct bn_device *dev, const struct bn_link_presented *p)
-{
-	struct bn_scanout *so = &dev->scanout[p->scanout];
-	uint64_t number = 0;
-	unsigned n = 0;
-
-	while (n < so->nsent && so->sent[n].seq <= p->seq)
-		number = so->sent[n++].number;
-	if (n == 0)
-		return;
-	so->nsent -= n;
-	memmove(so->sent, so->sent + n, so->nsent * sizeof(so->sent[0]));
-	flushes_over(dev, p->scanout, number);
-}
-
-static bool read_back(struct bn_device *dev, struct bn_scanout *so, struct bn_resource *res,
-	struct bn_slot *slot)
+static bool read_back(
+	struct bn_device *dev, struct bn_scanout *so, struct bn_resource *res, struct bn_slot *slot)
 {
 	struct virtio_gpu_rect r = slot->stale;
 
@@ -187,7 +182,8 @@ static bool pool_busy(const struct bn_scanout *so)
 	return false;
 }
 
-/* Fills a slot and sends it. False: nothing was sent; then either a slot comes back later (the picture waits) or there is no way to show it. */
+/* Fills a slot and sends it. False: nothing was sent; then either a slot comes back later (the
+ * picture waits) or there is no way to show it. */
 static bool ready_copy(struct bn_device *dev, unsigned index, struct bn_resource *res)
 {
 	struct bn_scanout *so = &dev->scanout[index];
@@ -207,7 +203,8 @@ static bool ready_copy(struct bn_device *dev, unsigned index, struct bn_resource
 	if (!read_back(dev, so, res, slot))
 		return false;
 	slot->busy = true;
-	frame_send(dev, index, slot->buffer_id, &so->ready.src, so->ready.number, so->ready.flush_ns);
+	frame_send(
+		dev, index, slot->buffer_id, &so->ready.src, so->ready.number, so->ready.flush_ns);
 	return true;
 }
 
@@ -216,6 +213,8 @@ static void ready_send(struct bn_device *dev, unsigned index)
 	struct bn_scanout *so = &dev->scanout[index];
 	struct bn_resource *res = bn_resource_get_serial(dev, so->ready.res_id, so->ready.serial);
 
+	if (so->nsent > 0)
+		return; /* bn_scanout_presented() comes back to it */
 	if (!res) {
 		so->ready.valid = false;
 		flushes_over(dev, index, so->ready.number);
@@ -230,6 +229,24 @@ static void ready_send(struct bn_device *dev, unsigned index)
 	} else if (!ready_copy(dev, index, res) && !so->ready.valid) {
 		flushes_over(dev, index, so->ready.number);
 	}
+}
+
+void bn_scanout_presented(struct bn_device *dev, const struct bn_link_presented *p)
+{
+	struct bn_scanout *so = &dev->scanout[p->scanout];
+	uint64_t number = 0;
+	unsigned n = 0;
+
+	while (n < so->nsent && so->sent[n].seq <= p->seq)
+		number = so->sent[n++].number;
+	if (n == 0)
+		return;
+	so->nsent -= n;
+	memmove(so->sent, so->sent + n, so->nsent * sizeof(so->sent[0]));
+	/* The next picture is read before the guest can draw over it. */
+	if (so->ready.valid)
+		ready_send(dev, p->scanout);
+	flushes_over(dev, p->scanout, number);
 }
 
 void bn_scanout_released(struct bn_device *dev, uint64_t buffer_id)
@@ -267,7 +284,8 @@ static void job_done(void *data, bool cancelled)
 		free(job);
 		return;
 	}
-	/* Applied now, not at the flush: a slot read in between would have caught half of this drawing and be taken for up to date. */
+	/* Applied now, not at the flush: a slot read in between would have caught half of this
+	 * drawing and be taken for up to date. */
 	bn_pool_damage(so, &job->damage);
 	bn_rect_join(&so->damage, &job->damage);
 	if (job->picture.number <= so->sent_number) {
@@ -275,7 +293,8 @@ static void job_done(void *data, bool cancelled)
 	} else if (so->res_id == 0) {
 		flushes_over(dev, job->index, job->picture.number);
 	} else {
-		/* Even if the scanout shows another resource by now: that one is not finished, and a guest that is always one frame ahead would never be seen. */
+		/* Even if the scanout shows another resource by now: that one is not finished,
+		 * and a guest that is always one frame ahead would never be seen. */
 		so->ready = job->picture;
 		ready_send(dev, job->index);
 	}
@@ -332,8 +351,8 @@ static void flush_2d(struct bn_device *dev, unsigned index, struct bn_resource *
 	frame_send(dev, index, res->buffer_id, &so->src, number, now);
 }
 
-void bn_scanout_flush(struct bn_device *dev, struct bn_resource *res, const struct virtio_gpu_rect *r,
-	struct bn_flush_set *set)
+void bn_scanout_flush(struct bn_device *dev, struct bn_resource *res,
+	const struct virtio_gpu_rect *r, struct bn_flush_set *set)
 {
 	uint64_t now = bn_now_ns();
 

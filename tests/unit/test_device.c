@@ -52,8 +52,8 @@ static void handle_answer(void *data, struct bn_vq_request *request, uint32_t wr
 	free(t);
 }
 
-static void handle_send(void *data, uint32_t type, const void *payload, size_t size, const int *fds,
-	size_t nfds)
+static void handle_send(
+	void *data, uint32_t type, const void *payload, size_t size, const int *fds, size_t nfds)
 {
 	struct bn_link_header header = {.type = type, .size = (uint32_t)size};
 
@@ -93,8 +93,11 @@ static void device_open(bool with_gl, bool restore)
 	CU_ASSERT_EQUAL_FATAL(bn_state_open(dev, bn_fd_dup(journal_fd), JOURNAL, restore), 0);
 	dev->features = bn_device_features(dev);
 	for (unsigned i = 0; i < 2; i++)
-		dev->displays.display[i] = (struct bn_link_display){
-			.enabled = 1, .width = 640, .height = 480, .refresh_mhz = 60000, .name = "test"};
+		dev->displays.display[i] = (struct bn_link_display){.enabled = 1,
+			.width = 640,
+			.height = 480,
+			.refresh_mhz = 60000,
+			.name = "test"};
 }
 
 static void memory_add(void)
@@ -160,8 +163,8 @@ static uint32_t send_parts(const void *cmd, size_t size, const void *more, size_
 
 static uint32_t create_2d(uint32_t id, uint32_t format, uint32_t w, uint32_t h)
 {
-	struct virtio_gpu_resource_create_2d c = {{.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_2D}, id,
-		format, w, h};
+	struct virtio_gpu_resource_create_2d c = {
+		{.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_2D}, id, format, w, h};
 
 	return SEND(c);
 }
@@ -169,14 +172,8 @@ static uint32_t create_2d(uint32_t id, uint32_t format, uint32_t w, uint32_t h)
 static uint32_t create_3d(uint32_t id, uint32_t w, uint32_t h)
 {
 	struct virtio_gpu_resource_create_3d c = {{.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D},
-		.resource_id = id,
-		.target = 2,
-		.format = 2,
-		.bind = 2,
-		.width = w,
-		.height = h,
-		.depth = 1,
-		.array_size = 1};
+		.resource_id = id, .target = 2, .format = 2, .bind = 2, .width = w, .height = h,
+		.depth = 1, .array_size = 1};
 
 	return SEND(c);
 }
@@ -205,7 +202,8 @@ static uint32_t detach(uint32_t id)
 	return SEND(c);
 }
 
-static uint32_t transfer(uint32_t id, uint32_t x, uint32_t y, uint32_t w, uint32_t h, uint64_t offset)
+static uint32_t transfer(
+	uint32_t id, uint32_t x, uint32_t y, uint32_t w, uint32_t h, uint64_t offset)
 {
 	struct virtio_gpu_transfer_to_host_2d c = {
 		{.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D}, {x, y, w, h}, offset, id, 0};
@@ -247,11 +245,10 @@ static uint32_t ctx_create(uint32_t ctx, uint32_t init)
 static uint32_t submit(uint32_t ctx, uint64_t fence, uint32_t words)
 {
 	static const uint32_t stream[64] = {1, 2, 3};
-	struct virtio_gpu_cmd_submit c = {
-		{.type = VIRTIO_GPU_CMD_SUBMIT_3D,
-			.flags = fence ? VIRTIO_GPU_FLAG_FENCE : 0,
-			.fence_id = fence,
-			.ctx_id = ctx},
+	struct virtio_gpu_cmd_submit c = {{.type = VIRTIO_GPU_CMD_SUBMIT_3D,
+						  .flags = fence ? VIRTIO_GPU_FLAG_FENCE : 0,
+						  .fence_id = fence,
+						  .ctx_id = ctx},
 		words * 4, 0};
 
 	return send_parts(&c, sizeof(c), stream, words * 4, sizeof(resp), false, false);
@@ -518,8 +515,7 @@ static void test_contexts(void)
 
 static void test_submit_sizes(void)
 {
-	struct virtio_gpu_cmd_submit c = {
-		{.type = VIRTIO_GPU_CMD_SUBMIT_3D, .ctx_id = 1}, 0, 0};
+	struct virtio_gpu_cmd_submit c = {{.type = VIRTIO_GPU_CMD_SUBMIT_3D, .ctx_id = 1}, 0, 0};
 	static const uint32_t sizes[] = {3, 20, 0xfffffffc, BN_SUBMIT_MAX + 4};
 
 	setup(true);
@@ -578,6 +574,7 @@ static void test_scanout_read_back(void)
 		gpu_finish();
 		CU_ASSERT_EQUAL(frames, i + 1);
 		ids[i] = frame.buffer;
+		presented(0, frame.seq);
 	}
 	CU_ASSERT_EQUAL(buffers, 3);
 	CU_ASSERT_EQUAL(stats.copy_bytes_out, 3 * 64 * 64 * 4);
@@ -592,14 +589,24 @@ static void test_scanout_read_back(void)
 	CU_ASSERT_EQUAL(frames, 4);
 	CU_ASSERT_EQUAL(frame.buffer, ids[1]);
 	CU_ASSERT_EQUAL(answers, before);
+	/* The next one waits until this one was shown. */
+	bn_scanout_released(dev, ids[2]);
+	IS(flush(1, 64, 64), 0);
+	gpu_finish();
+	CU_ASSERT_EQUAL(frames, 4);
 	presented(0, frame.seq);
-	CU_ASSERT_EQUAL(answers, before + 5);
+	CU_ASSERT_EQUAL(answers, before + 2);
+	CU_ASSERT_EQUAL(frames, 5);
+	CU_ASSERT_EQUAL(frame.buffer, ids[2]);
+	presented(0, frame.seq);
+	CU_ASSERT_EQUAL(answers, before + 3);
 	/* Only what changed is read again. */
-	bn_scanout_released(dev, ids[1]);
+	bn_scanout_released(dev, ids[2]);
 	uint64_t bytes = stats.copy_bytes_out;
 	IS(flush(1, 64, 8), 0);
 	gpu_finish();
 	CU_ASSERT_EQUAL(stats.copy_bytes_out - bytes, 64 * 8 * 4);
+	presented(0, frame.seq);
 	/* Another resource: all of it, and its picture is shown although the guest has gone on. */
 	bn_scanout_released(dev, ids[0]);
 	bytes = stats.copy_bytes_out;
@@ -610,6 +617,7 @@ static void test_scanout_read_back(void)
 	gpu_finish();
 	CU_ASSERT_EQUAL(frames, n + 1);
 	CU_ASSERT_EQUAL(stats.copy_bytes_out - bytes, 64 * 64 * 4);
+	presented(0, frame.seq);
 	/* Off while the GPU works and while a picture waits. */
 	IS(flush(1, 64, 64), 0);
 	IS(scanout(0, 0, 0, 0, 0, 0), OK);

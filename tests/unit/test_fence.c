@@ -1,4 +1,5 @@
-/* When answers go out: order on timelines, the GPU, displays, and the soft hold that paces guests. */
+/* When answers go out: order on timelines, the GPU, displays, and the soft hold that paces
+ * guests. */
 #include "fence.h"
 
 #include <string.h>
@@ -175,18 +176,26 @@ static void test_hold(void)
 	OUT("ac"); /* another context is not */
 	bn_hold_add(&hold_a, 0, 2);
 	gpu('d', &ring1, 1);
-	finish(3); /* waits for flush 1 only: at most one frame */
+	finish(3); /* the frame after flush 2 */
 	OUT("ac");
 	bn_fences_presented(fences, 0, 1);
-	OUT("acbd");
+	OUT("acb"); /* one frame for each refresh */
 	gpu('e', &ring1, 1);
-	finish(4); /* flush 2 is still out */
-	OUT("acbd");
+	finish(4);
+	OUT("acb");
 	bn_fences_presented(fences, 0, 2);
 	OUT("acbde");
 	gpu('f', &ring1, 1);
 	finish(5);
 	OUT("acbdef"); /* nothing is unpresented any more */
+	/* The GPU is slower than the guest's way to the flush: held for its own frame. */
+	gpu('g', &ring1, 1);
+	bn_hold_add(&hold_a, 0, 3);
+	bn_hold_add(&hold_a, 0, 4);
+	finish(6);
+	OUT("acbdef");
+	bn_fences_presented(fences, 0, 3);
+	OUT("acbdefg");
 	teardown();
 }
 
