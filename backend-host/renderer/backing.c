@@ -17,8 +17,8 @@ static int iov_make(struct bn_device *dev, struct bn_backing *b)
 	if (!iov)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < b->count; i++) {
-		int r = bn_guest_memory_iov(dev->config.mem, b->entries[i].addr, b->entries[i].len,
-			iov + n, max - n);
+		int r = bn_guest_memory_iov(
+			dev->config.mem, b->entries[i].addr, b->entries[i].len, iov + n, max - n);
 
 		if (r < 0) {
 			free(iov);
@@ -119,7 +119,8 @@ void bn_backing_resume_all(struct bn_device *dev)
 	}
 }
 
-/* A place in an iovec array that only moves forward, so that a picture of many rows and many pages is not searched from the start for each row. */
+/* A place in an iovec array that only moves forward, so that a picture of many rows and many
+ * pages is not searched from the start for each row. */
 struct place {
 	const struct iovec *iov;
 	uint32_t n;

@@ -24,7 +24,8 @@ static bool rect_within(const struct virtio_gpu_rect *r, const struct bn_resourc
 	       r->width <= res->width - r->x && r->height <= res->height - r->y;
 }
 
-/* Formats and sizes that the daemon would refuse are refused here, with an answer the guest can understand. */
+/* Formats and sizes that the daemon would refuse are refused here, with an answer the guest can
+ * understand. */
 static bool scanout_possible(struct bn_device *dev, const struct bn_resource *res)
 {
 	struct bn_gl_scanout info;
@@ -81,7 +82,8 @@ uint32_t bn_cmd_transfer_2d(struct bn_device *dev, struct bn_cmd *cmd, const voi
 	return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-/* Copies the list out of guest memory, then joins neighbours: Linux gives one entry per page, which are often in a row. */
+/* Copies the list out of guest memory, then joins neighbours: Linux gives one entry per page,
+ * which are often in a row. */
 static struct bn_backing_entry *entries_read(const struct bn_vq_request *request, uint32_t *count)
 {
 	uint64_t size = (uint64_t)*count * sizeof(struct virtio_gpu_mem_entry);
@@ -94,13 +96,14 @@ static struct bn_backing_entry *entries_read(const struct bn_vq_request *request
 		free(out);
 		return NULL;
 	}
-	bn_iov_read(request->out, request->nout, sizeof(struct virtio_gpu_resource_attach_backing), in,
-		size);
+	bn_iov_read(request->out, request->nout, sizeof(struct virtio_gpu_resource_attach_backing),
+		in, size);
 	for (uint32_t i = 0; i < *count; i++) {
 		if (n > 0 && out[n - 1].addr + out[n - 1].len == in[i].addr)
 			out[n - 1].len += in[i].length;
 		else
-			out[n++] = (struct bn_backing_entry){.addr = in[i].addr, .len = in[i].length};
+			out[n++] =
+				(struct bn_backing_entry){.addr = in[i].addr, .len = in[i].length};
 	}
 	free(in);
 	*count = n;
@@ -118,7 +121,8 @@ uint32_t bn_cmd_attach_backing(struct bn_device *dev, struct bn_cmd *cmd, const 
 		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	if (count == 0 || count > BN_BACKING_ENTRIES_MAX || res->backing.entries)
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-	if (cmd->request->out_len < sizeof(*c) + (uint64_t)count * sizeof(struct virtio_gpu_mem_entry))
+	if (cmd->request->out_len <
+		sizeof(*c) + (uint64_t)count * sizeof(struct virtio_gpu_mem_entry))
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	entries = entries_read(cmd->request, &count);
 	if (!entries)

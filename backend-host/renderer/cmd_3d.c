@@ -31,13 +31,14 @@ uint32_t bn_cmd_ctx_destroy(struct bn_device *dev, struct bn_cmd *cmd, const voi
 	return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-/* Linux with CONTEXT_INIT attaches and detaches every buffer that a file opens, also before (or without) making that file's context (virtio_gpu_gem_object_open). That is
- * no mistake that a person should find in the guest's log, so nothing happens and the answer is OK. */
+/* Linux with CONTEXT_INIT attaches and detaches every buffer that a file opens, also before (or
+ * without) making that file's context (virtio_gpu_gem_object_open). That is no mistake that a
+ * person should find in the guest's log, so nothing happens and the answer is OK. */
 static uint32_t ctx_unknown(const struct bn_device *dev, uint32_t ctx_id)
 {
-	return bn_device_has(dev, VIRTIO_GPU_F_CONTEXT_INIT) && ctx_id != 0 ?
-		       VIRTIO_GPU_RESP_OK_NODATA :
-		       VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+	return bn_device_has(dev, VIRTIO_GPU_F_CONTEXT_INIT) && ctx_id != 0
+		       ? VIRTIO_GPU_RESP_OK_NODATA
+		       : VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
 }
 
 uint32_t bn_cmd_ctx_attach(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
@@ -90,8 +91,8 @@ uint32_t bn_cmd_create_3d(struct bn_device *dev, struct bn_cmd *cmd, const void 
 }
 
 /* A context may only be named for resources that are attached to it; context 0 stands for none. */
-static uint32_t transfer_check(struct bn_device *dev, const struct bn_cmd *cmd,
-	const struct bn_resource *res)
+static uint32_t transfer_check(
+	struct bn_device *dev, const struct bn_cmd *cmd, const struct bn_resource *res)
 {
 	const struct bn_context *ctx = bn_context_get(dev, cmd->hdr.ctx_id);
 
@@ -112,10 +113,10 @@ static uint32_t minify(uint32_t size, uint32_t level)
 	return size ? size : 1;
 }
 
-/* Formats whose layout we do not know. The library does its sum in 32 bits, where it can wrap around, and
- * leaves out the stride of a box one row high; then the transfer reaches beyond guest memory. So the whole
- * must fit 32 bits, and what it reaches at least (rows may be rows of blocks, 12 pixels high at most) the
- * backing; the rest is for the library to check. */
+/* Formats whose layout we do not know. The library does its sum in 32 bits, where it can wrap
+ * around, and leaves out the stride of a box one row high; then the transfer reaches beyond
+ * guest memory. So the whole must fit 32 bits, and what it reaches at least (rows may be rows of
+ * blocks, 12 pixels high at most) the backing; the rest is for the library to check. */
 static bool strides_possible(
 	const struct bn_resource *res, const struct virtio_gpu_transfer_host_3d *c)
 {
@@ -133,10 +134,11 @@ static bool strides_possible(
 	return reach < res->backing.size - c->offset;
 }
 
-/* The library bounds what it copies by the backing, but takes a transfer that does not fit for one that
- * does: part of the picture would silently be missing. Checked for buffers and the formats of scanouts,
- * whose layout is plain. */
-static bool backing_holds(const struct bn_resource *res, const struct virtio_gpu_transfer_host_3d *c)
+/* The library bounds what it copies by the backing, but takes a transfer that does not fit for
+ * one that does: part of the picture would silently be missing. Checked for buffers and the
+ * formats of scanouts, whose layout is plain. */
+static bool backing_holds(
+	const struct bn_resource *res, const struct virtio_gpu_transfer_host_3d *c)
 {
 	uint64_t stride = c->stride ? c->stride : 4ull * minify(res->width, c->level);
 	uint64_t layer = c->layer_stride ? c->layer_stride : stride * minify(res->height, c->level);
@@ -219,7 +221,8 @@ static void context_failed(struct bn_device *dev, struct bn_context *ctx)
 	ctx->failed = true;
 	bn_stat_add(&dev->stats->context_losses, 1);
 	if (bn_log_gate(&dev->context_errors))
-		bn_warn("context %u (%s): its command stream was refused, the context is lost (%lu so far)",
+		bn_warn("context %u (%s): its command stream was refused, the context is lost "
+			"(%lu so far)",
 			ctx->id, ctx->name, dev->context_errors);
 }
 

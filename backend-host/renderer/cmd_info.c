@@ -35,7 +35,8 @@ uint32_t bn_cmd_get_edid(struct bn_device *dev, struct bn_cmd *cmd, const void *
 		return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
 	d = &dev->displays.display[c->scanout];
 	memset(edid, 0, sizeof(*edid));
-	/* Linux asks for every scanout, connected or not: one without a mode has an EDID of 0 bytes, not an error in the guest's log. */
+	/* Linux asks for every scanout, connected or not: one without a mode has an EDID of 0
+	 * bytes, not an error in the guest's log. */
 	if (d->width > 0 && d->height > 0) {
 		struct bn_edid_mode mode = {
 			.width = d->width,

@@ -10,8 +10,8 @@ struct bn_context *bn_context_get(const struct bn_device *dev, uint32_t id)
 	return bn_idmap_get(&dev->contexts, id);
 }
 
-uint32_t bn_context_create(struct bn_device *dev, uint32_t id, uint32_t capset_id, const char *name,
-	bool lost)
+uint32_t bn_context_create(
+	struct bn_device *dev, uint32_t id, uint32_t capset_id, const char *name, bool lost)
 {
 	struct bn_context *ctx;
 
@@ -56,12 +56,14 @@ void bn_context_destroy(struct bn_device *dev, struct bn_context *ctx)
 	free(ctx);
 }
 
-struct bn_attachment *bn_context_attached(const struct bn_context *ctx, const struct bn_resource *res)
+struct bn_attachment *bn_context_attached(
+	const struct bn_context *ctx, const struct bn_resource *res)
 {
 	struct bn_attachment *at;
 
 	/* A resource is attached to few contexts, a context has many resources. */
-	wl_list_for_each(at, &res->attachments, resource_link) {
+	wl_list_for_each(at, &res->attachments, resource_link)
+	{
 		if (at->context == ctx)
 			return at;
 	}
@@ -119,7 +121,6 @@ int bn_resource_contexts(const struct bn_resource *res, uint32_t **ids, unsigned
 	*ids = calloc((size_t)count, sizeof(**ids));
 	if (!*ids)
 		return -ENOMEM;
-	wl_list_for_each(at, &res->attachments, resource_link)
-		(*ids)[(*n)++] = at->context->id;
+	wl_list_for_each(at, &res->attachments, resource_link)(*ids)[(*n)++] = at->context->id;
 	return 0;
 }

@@ -1,10 +1,15 @@
-/* This is the one exception to "one loop, one thread": a GL command runs for milliseconds and cannot be interrupted, and a pointer that stops for so long is felt.
+/* This is the one exception to "one loop, one thread": a GL command runs for milliseconds and
+ * cannot be interrupted, and a pointer that stops for so long is felt.
  *
- * The thread polls the cursor queue's kick fd and an eventfd of ours. Under dev->lock it takes a request and copies the picture of a 2D resource; it sends the link message itself (a packet
- * is atomic) without the lock, because the daemon may be slow to read; under the lock again it completes the request. Pictures of 3D resources have to be read back by the ring thread,
- * which owns the GL library: such a request is handed over and completed there, and so are later UPDATE_CURSORs until it is done, to keep their order. MOVE_CURSOR never waits.
+ * The thread polls the cursor queue's kick fd and an eventfd of ours. Under dev->lock it takes a
+ * request and copies the picture of a 2D resource; it sends the link message itself (a packet is
+ * atomic) without the lock, because the daemon may be slow to read; under the lock again it
+ * completes the request. Pictures of 3D resources have to be read back by the ring thread, which
+ * owns the GL library: such a request is handed over and completed there, and so are later
+ * UPDATE_CURSORs until it is done, to keep their order. MOVE_CURSOR never waits.
  *
- * dev->lock guards: the cursor vq, the resource map and 64×64 pixels, everything in struct bn_cursor but `thread`. */
+ * dev->lock guards: the cursor vq, the resource map and 64×64 pixels, everything in struct
+ * bn_cursor but `thread`. */
 #include <drm_fourcc.h>
 #include <errno.h>
 #include <poll.h>
@@ -19,7 +24,7 @@
 #define PIXELS (BN_CURSOR_SIZE * BN_CURSOR_SIZE)
 
 struct cursor_update {
-	struct wl_list link; /* bn_cursor.updates, oldest first */
+	struct wl_list link;           /* bn_cursor.updates, oldest first */
 	struct bn_vq_request *request; /* NULL: completed already */
 	struct virtio_gpu_update_cursor cmd;
 };
@@ -33,7 +38,7 @@ struct bn_cursor {
 	pthread_t thread;
 	bool quit, paused;
 	struct wl_list updates; /* handed over; the first may be at the GPU */
-	bool reading;		/* … and is */
+	bool reading;           /* … and is */
 	struct {
 		int32_t x, y;
 	} pos[BN_LINK_SCANOUTS];
@@ -57,10 +62,14 @@ struct channel_shifts {
 };
 
 static const struct channel_shifts formats[] = {
-	{DRM_FORMAT_ARGB8888, 24, 16, 8, 0, true}, {DRM_FORMAT_XRGB8888, 24, 16, 8, 0, false},
-	{DRM_FORMAT_ABGR8888, 24, 0, 8, 16, true}, {DRM_FORMAT_XBGR8888, 24, 0, 8, 16, false},
-	{DRM_FORMAT_RGBA8888, 0, 24, 16, 8, true}, {DRM_FORMAT_RGBX8888, 0, 24, 16, 8, false},
-	{DRM_FORMAT_BGRA8888, 0, 8, 16, 24, true}, {DRM_FORMAT_BGRX8888, 0, 8, 16, 24, false},
+	{DRM_FORMAT_ARGB8888, 24, 16, 8, 0, true},
+	{DRM_FORMAT_XRGB8888, 24, 16, 8, 0, false},
+	{DRM_FORMAT_ABGR8888, 24, 0, 8, 16, true},
+	{DRM_FORMAT_XBGR8888, 24, 0, 8, 16, false},
+	{DRM_FORMAT_RGBA8888, 0, 24, 16, 8, true},
+	{DRM_FORMAT_RGBX8888, 0, 24, 16, 8, false},
+	{DRM_FORMAT_BGRA8888, 0, 8, 16, 24, true},
+	{DRM_FORMAT_BGRX8888, 0, 8, 16, 24, false},
 };
 
 bool bn_cursor_convert(uint32_t fourcc, const uint32_t *src, uint32_t *dst, size_t n)
@@ -84,8 +93,8 @@ bool bn_cursor_convert(uint32_t fourcc, const uint32_t *src, uint32_t *dst, size
 
 /* ---- messages ---- */
 
-static void message_begin(struct bn_cursor *cursor, struct cursor_message *msg, uint32_t type,
-	uint32_t size)
+static void message_begin(
+	struct bn_cursor *cursor, struct cursor_message *msg, uint32_t type, uint32_t size)
 {
 	msg->header = (struct bn_link_header){.type = type, .size = size, .seq = ++cursor->seq};
 }
@@ -189,7 +198,8 @@ static enum outcome handle_update(struct bn_cursor *cursor, struct bn_vq_request
 }
 
 static enum outcome handle_request(struct bn_cursor *cursor, struct bn_vq_request *request,
-	bool replayed, struct virtio_gpu_update_cursor *cmd, struct cursor_message *msg, uint32_t *type)
+	bool replayed, struct virtio_gpu_update_cursor *cmd, struct cursor_message *msg,
+	uint32_t *type)
 {
 	uint64_t got = bn_iov_read(request->out, request->nout, 0, cmd, sizeof(*cmd));
 	uint32_t scanout = cmd->pos.scanout_id;
@@ -216,7 +226,8 @@ static enum outcome handle_request(struct bn_cursor *cursor, struct bn_vq_reques
 	return SEND;
 }
 
-/* Under the lock. Guest memory may have changed while the message was being sent: then nothing is written to where it was. */
+/* Under the lock. Guest memory may have changed while the message was being sent: then nothing
+ * is written to where it was. */
 static void complete(struct bn_cursor *cursor, struct bn_vq_request *request,
 	const struct virtio_gpu_ctrl_hdr *hdr, uint32_t type)
 {
@@ -287,8 +298,10 @@ static void *cursor_thread(void *data)
 		pthread_mutex_lock(&dev->lock);
 		if (pfd[0].revents)
 			bn_event_drain(cursor->wake_fd);
-		/* The ring may have been stopped meanwhile, and its fd's number be another file by now. */
-		if (pfd[1].revents && bn_vq_running(cursor->vq) && bn_vq_kick_fd(cursor->vq) == pfd[1].fd)
+		/* The ring may have been stopped meanwhile, and its fd's number be another file
+		 * by now. */
+		if (pfd[1].revents && bn_vq_running(cursor->vq) &&
+			bn_vq_kick_fd(cursor->vq) == pfd[1].fd)
 			bn_event_drain(pfd[1].fd);
 		run_queue(cursor);
 	}
@@ -307,8 +320,8 @@ static void update_finish(struct bn_cursor *cursor, struct cursor_update *update
 	free(update);
 }
 
-static uint32_t image_3d(struct bn_cursor *cursor, const struct cursor_update *update,
-	struct cursor_message *msg)
+static uint32_t image_3d(
+	struct bn_cursor *cursor, const struct cursor_update *update, struct cursor_message *msg)
 {
 	uint32_t pixels[PIXELS];
 	struct bn_gl_scanout info;
@@ -399,10 +412,12 @@ static void complete_all(struct bn_cursor *cursor)
 	struct cursor_update *update, *next;
 	bool first = true;
 
-	wl_list_for_each_safe(update, next, &cursor->updates, link) {
+	wl_list_for_each_safe(update, next, &cursor->updates, link)
+	{
 		if (first && cursor->reading && update->request) {
 			/* Its picture is still to be shown; only the guest's request is over. */
-			complete(cursor, update->request, &update->cmd.hdr, VIRTIO_GPU_RESP_OK_NODATA);
+			complete(cursor, update->request, &update->cmd.hdr,
+				VIRTIO_GPU_RESP_OK_NODATA);
 			update->request = NULL;
 		} else if (!first || !cursor->reading) {
 			update_finish(cursor, update, VIRTIO_GPU_RESP_OK_NODATA);
@@ -424,7 +439,8 @@ void bn_cursor_forget(struct bn_cursor *cursor)
 	struct cursor_update *update;
 
 	pthread_mutex_lock(&cursor->dev->lock);
-	/* bn_fences_reset() will report the wait of the first as cancelled; without the update there is nothing left to show. */
+	/* bn_fences_reset() will report the wait of the first as cancelled; without the update
+	 * there is nothing left to show. */
 	while (!wl_list_empty(&cursor->updates)) {
 		update = wl_container_of(cursor->updates.next, update, link);
 		update_finish(cursor, update, VIRTIO_GPU_RESP_OK_NODATA);

@@ -27,9 +27,12 @@ static const struct cmd_kind kinds_2d[] = {
 		bn_cmd_get_display_info},
 	{VIRTIO_GPU_CMD_RESOURCE_CREATE_2D, sizeof(struct virtio_gpu_resource_create_2d), false,
 		bn_cmd_create_2d},
-	{VIRTIO_GPU_CMD_RESOURCE_UNREF, sizeof(struct virtio_gpu_resource_unref), false, bn_cmd_unref},
-	{VIRTIO_GPU_CMD_SET_SCANOUT, sizeof(struct virtio_gpu_set_scanout), false, bn_cmd_set_scanout},
-	{VIRTIO_GPU_CMD_RESOURCE_FLUSH, sizeof(struct virtio_gpu_resource_flush), false, bn_cmd_flush},
+	{VIRTIO_GPU_CMD_RESOURCE_UNREF, sizeof(struct virtio_gpu_resource_unref), false,
+		bn_cmd_unref},
+	{VIRTIO_GPU_CMD_SET_SCANOUT, sizeof(struct virtio_gpu_set_scanout), false,
+		bn_cmd_set_scanout},
+	{VIRTIO_GPU_CMD_RESOURCE_FLUSH, sizeof(struct virtio_gpu_resource_flush), false,
+		bn_cmd_flush},
 	{VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D, sizeof(struct virtio_gpu_transfer_to_host_2d), false,
 		bn_cmd_transfer_2d},
 	{VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING, sizeof(struct virtio_gpu_resource_attach_backing),
@@ -46,8 +49,10 @@ static const struct cmd_kind kinds_2d[] = {
 
 static const struct cmd_kind kinds_3d[] = {
 	{VIRTIO_GPU_CMD_CTX_CREATE, sizeof(struct virtio_gpu_ctx_create), true, bn_cmd_ctx_create},
-	/* Also without GL: a predecessor may have had it, and its lost contexts are still to be destroyed. */
-	{VIRTIO_GPU_CMD_CTX_DESTROY, sizeof(struct virtio_gpu_ctx_destroy), false, bn_cmd_ctx_destroy},
+	/* Also without GL: a predecessor may have had it, and its lost contexts are still to be
+	 * destroyed. */
+	{VIRTIO_GPU_CMD_CTX_DESTROY, sizeof(struct virtio_gpu_ctx_destroy), false,
+		bn_cmd_ctx_destroy},
 	{VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, sizeof(struct virtio_gpu_ctx_resource), true,
 		bn_cmd_ctx_attach},
 	{VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE, sizeof(struct virtio_gpu_ctx_resource), true,
@@ -123,7 +128,8 @@ uint64_t bn_device_features(const struct bn_device *dev)
 	return features;
 }
 
-/* Removing from a map ends a walk over it, so each round starts anew; entries are found at once because those before are gone. */
+/* Removing from a map ends a walk over it, so each round starts anew; entries are found at once
+ * because those before are gone. */
 static void drop_objects(struct bn_device *dev)
 {
 	void *object;
@@ -167,8 +173,8 @@ void bn_device_destroy(struct bn_device *dev)
 	free(dev);
 }
 
-static void response_header(struct virtio_gpu_ctrl_hdr *out, const struct virtio_gpu_ctrl_hdr *hdr,
-	uint32_t type)
+static void response_header(
+	struct virtio_gpu_ctrl_hdr *out, const struct virtio_gpu_ctrl_hdr *hdr, uint32_t type)
 {
 	memset(out, 0, sizeof(*out));
 	out->type = type;
@@ -180,8 +186,8 @@ static void response_header(struct virtio_gpu_ctrl_hdr *out, const struct virtio
 	}
 }
 
-uint32_t bn_device_respond(struct bn_vq_request *request, const struct virtio_gpu_ctrl_hdr *hdr,
-	uint32_t type)
+uint32_t bn_device_respond(
+	struct bn_vq_request *request, const struct virtio_gpu_ctrl_hdr *hdr, uint32_t type)
 {
 	struct virtio_gpu_ctrl_hdr resp;
 
@@ -212,12 +218,13 @@ static uint32_t cmd_write(struct bn_cmd *cmd, uint32_t type)
 	response_header(&cmd->resp.hdr, &cmd->hdr, type);
 	written = bn_iov_write(request->in, request->nin, 0, &cmd->resp, cmd->resp_size);
 	if (written == cmd->resp_size && cmd->extra)
-		written += bn_iov_write(request->in, request->nin, written, cmd->extra,
-			cmd->extra_size);
+		written += bn_iov_write(
+			request->in, request->nin, written, cmd->extra, cmd->extra_size);
 	return (uint32_t)written;
 }
 
-/* The response is in guest memory from here on, so that nothing but the ring has to be touched when its time comes, even if guest memory changes meanwhile. */
+/* The response is in guest memory from here on, so that nothing but the ring has to be touched
+ * when its time comes, even if guest memory changes meanwhile. */
 static void cmd_answer(struct bn_device *dev, struct bn_cmd *cmd, uint32_t type)
 {
 	struct bn_fence_key key = cmd_key(dev, &cmd->hdr);

@@ -1,5 +1,6 @@
-/* The virtio-gpu device (VIRTIO 1.3 §5.7) without its rings: commands in, answers and link messages out. Everything belongs to the ring thread; what the cursor thread reads too
- * (2D resources, guest memory, the cursor queue) is changed only under `lock`. */
+/* The virtio-gpu device (VIRTIO 1.3 §5.7) without its rings: commands in, answers and link
+ * messages out. Everything belongs to the ring thread; what the cursor thread reads too (2D
+ * resources, guest memory, the cursor queue) is changed only under `lock`. */
 #ifndef BN_RENDERER_DEVICE_H
 #define BN_RENDERER_DEVICE_H
 
@@ -32,12 +33,13 @@ struct bn_backing_entry {
 	uint64_t len;
 };
 
-/* Where the guest keeps a resource's contents. Kept as guest addresses; host pointers are made from them when guest memory changes. */
+/* Where the guest keeps a resource's contents. Kept as guest addresses; host pointers are made
+ * from them when guest memory changes. */
 struct bn_backing {
 	struct bn_backing_entry *entries; /* neighbours joined; NULL: none attached */
 	uint32_t count;
-	uint64_t size;	     /* bytes of all entries */
-	struct iovec *iov;   /* NULL while (part of) it is not guest memory */
+	uint64_t size;     /* bytes of all entries */
+	struct iovec *iov; /* NULL while (part of) it is not guest memory */
 	uint32_t niov;
 	uint64_t generation; /* of the guest memory that iov was made from */
 };
@@ -48,12 +50,12 @@ struct bn_resource {
 	bool is_3d;
 	uint32_t width, height, format; /* format: enum virtio_gpu_formats for 2D, virgl's for 3D */
 	struct bn_gl_resource_args args; /* 3D */
-	int fd;		     /* 2D: memfd of the pixels; 3D: -1 */
-	uint8_t *pixels;     /* 2D, mapped; rows of 4 × width bytes without gaps */
-	uint64_t host_bytes; /* 3D: estimated */
+	int fd;                          /* 2D: memfd of the pixels; 3D: -1 */
+	uint8_t *pixels;                 /* 2D, mapped; rows of 4 × width bytes without gaps */
+	uint64_t host_bytes;             /* 3D: estimated */
 	struct bn_backing backing;
-	bool iov_in_gl;	     /* 3D: the GL library holds backing.iov */
-	bool refill;	     /* 2D, restored: pixels are still to be fetched from the backing */
+	bool iov_in_gl; /* 3D: the GL library holds backing.iov */
+	bool refill;    /* 2D, restored: pixels are still to be fetched from the backing */
 	struct wl_list attachments; /* bn_attachment.resource_link */
 	bool has_uuid;
 	uint8_t uuid[16];
@@ -80,15 +82,16 @@ struct bn_attachment {
 
 /* ---- scanouts ---- */
 
-struct bn_slot { /* one picture of a read-back pool */
+struct bn_slot {            /* one picture of a read-back pool */
 	uint64_t buffer_id; /* 0: not made yet */
 	uint8_t *pixels;
-	bool busy; /* the daemon may read it */
+	bool busy;                    /* the daemon may read it */
 	struct virtio_gpu_rect stale; /* what changed since it was filled */
 };
 #define BN_SLOTS 3
 
-/* A picture whose rendering is finished and that no slot was free for yet, or that is being sent. */
+/* A picture whose rendering is finished and that no slot was free for yet, or that is being
+ * sent. */
 struct bn_ready {
 	bool valid;
 	uint64_t serial; /* of the resource */
@@ -101,10 +104,11 @@ struct bn_ready {
 struct bn_scanout {
 	uint32_t res_id; /* 0: off */
 	struct virtio_gpu_rect src;
-	uint64_t number; /* of the last flush */
+	uint64_t number;      /* of the last flush */
 	uint64_t sent_number; /* of the last flush that a frame was sent for */
-	uint64_t presented; /* flushes up to this number wait no longer */
-	uint64_t flushed_serial; /* of the resource flushed last, 0: none since the scanout was set */
+	uint64_t presented;   /* flushes up to this number wait no longer */
+	/* Of the resource flushed last, 0: none since the scanout was set. */
+	uint64_t flushed_serial;
 	struct bn_ready ready;
 	struct virtio_gpu_rect damage; /* since the last frame sent */
 	struct {
@@ -122,7 +126,8 @@ struct bn_device;
 struct bn_device_ops {
 	/* As bn_fences_ops.answer. */
 	void (*answer)(void *data, struct bn_vq_request *request, uint32_t written);
-	/* Sends a link message; never blocks, copies everything, fds stay the caller's. Called from the ring thread only. */
+	/* Sends a link message; never blocks, copies everything, fds stay the caller's. Called
+	 * from the ring thread only. */
 	void (*send)(void *data, uint32_t type, const void *payload, size_t size, const int *fds,
 		size_t nfds);
 };
@@ -143,7 +148,7 @@ struct bn_device {
 	struct bn_gl *gl; /* not owned; NULL: 2D only */
 	struct bn_fences *fences;
 	struct bn_journal *journal; /* owned; may be NULL */
-	uint64_t features; /* the driver's */
+	uint64_t features;          /* the driver's */
 	struct bn_link_displays displays;
 	struct bn_link_capset capsets[BN_LINK_CAPSETS];
 	unsigned num_capsets;
@@ -169,10 +174,10 @@ struct bn_cmd {
 		struct virtio_gpu_resp_resource_uuid uuid;
 		struct virtio_gpu_ctrl_hdr hdr;
 	} resp;
-	size_t resp_size;  /* of resp when it is more than the header */
-	void *extra;	   /* follows the header; freed after the answer */
+	size_t resp_size; /* of resp when it is more than the header */
+	void *extra;      /* follows the header; freed after the answer */
 	size_t extra_size;
-	bool wait_gpu;	   /* a fence waits for what context hdr.ctx_id submitted */
+	bool wait_gpu;               /* a fence waits for what context hdr.ctx_id submitted */
 	struct bn_flush_set flushes; /* the answer waits for these */
 };
 
@@ -185,11 +190,12 @@ void bn_device_destroy(struct bn_device *dev);
 uint64_t bn_device_features(const struct bn_device *dev);
 /* Everything that the driver made goes. */
 void bn_device_reset(struct bn_device *dev);
-/* Executes one control-queue request and answers it, now or later, through ops->answer. replayed: it was in flight in a renderer that died. */
+/* Executes one control-queue request and answers it, now or later, through ops->answer.
+ * replayed: it was in flight in a renderer that died. */
 void bn_device_execute(struct bn_device *dev, struct bn_vq_request *request, bool replayed);
 /* Writes an answer that echoes hdr's fence into the request; returns the bytes written. */
-uint32_t bn_device_respond(struct bn_vq_request *request, const struct virtio_gpu_ctrl_hdr *hdr,
-	uint32_t type);
+uint32_t bn_device_respond(
+	struct bn_vq_request *request, const struct virtio_gpu_ctrl_hdr *hdr, uint32_t type);
 static inline bool bn_device_has(const struct bn_device *dev, unsigned feature)
 {
 	return dev->features & (1ull << feature);
@@ -203,73 +209,84 @@ static inline void bn_stat_set(uint64_t *counter, uint64_t n)
 	__atomic_store_n(counter, n, __ATOMIC_RELAXED);
 }
 
-/* Handlers (cmd_2d.c, cmd_3d.c, cmd_info.c): body is the request's fixed part, checked to be whole. Return VIRTIO_GPU_RESP_*. */
+/* Handlers (cmd_2d.c, cmd_3d.c, cmd_info.c): body is the request's fixed part, checked to be
+ * whole. Return VIRTIO_GPU_RESP_*. */
 typedef uint32_t bn_cmd_handler(struct bn_device *dev, struct bn_cmd *cmd, const void *body);
 bn_cmd_handler bn_cmd_get_display_info, bn_cmd_get_edid, bn_cmd_get_capset_info, bn_cmd_get_capset,
 	bn_cmd_assign_uuid;
-bn_cmd_handler bn_cmd_create_2d, bn_cmd_unref, bn_cmd_set_scanout, bn_cmd_flush,
-	bn_cmd_transfer_2d, bn_cmd_attach_backing, bn_cmd_detach_backing;
+bn_cmd_handler bn_cmd_create_2d, bn_cmd_unref, bn_cmd_set_scanout, bn_cmd_flush, bn_cmd_transfer_2d,
+	bn_cmd_attach_backing, bn_cmd_detach_backing;
 bn_cmd_handler bn_cmd_ctx_create, bn_cmd_ctx_destroy, bn_cmd_ctx_attach, bn_cmd_ctx_detach,
 	bn_cmd_create_3d, bn_cmd_transfer_to_3d, bn_cmd_transfer_from_3d, bn_cmd_submit_3d;
 
-/* resource.c: creation checks everything that a guest or a journal may have got wrong. Return VIRTIO_GPU_RESP_OK_NODATA or an error. */
-uint32_t bn_resource_create_2d(struct bn_device *dev, const struct virtio_gpu_resource_create_2d *c);
+/* resource.c: creation checks everything that a guest or a journal may have got wrong. Return
+ * VIRTIO_GPU_RESP_OK_NODATA or an error. */
+uint32_t bn_resource_create_2d(
+	struct bn_device *dev, const struct virtio_gpu_resource_create_2d *c);
 uint32_t bn_resource_create_3d(struct bn_device *dev, const struct bn_gl_resource_args *args);
 void bn_resource_destroy(struct bn_device *dev, struct bn_resource *res);
 struct bn_resource *bn_resource_get(const struct bn_device *dev, uint32_t id);
 /* The same resource, not another one with the same id; NULL if it is gone. */
-struct bn_resource *bn_resource_get_serial(const struct bn_device *dev, uint32_t id, uint64_t serial);
+struct bn_resource *bn_resource_get_serial(
+	const struct bn_device *dev, uint32_t id, uint64_t serial);
 /* DRM_FORMAT_* of a 2D format, 0 if there is none. */
 uint32_t bn_format_fourcc(uint32_t virtio_format);
 
 /* backing.c */
-/* Takes over entries (malloced). iovecs are made at once; what is not guest memory is -EFAULT and nothing changes (entries freed), unless lazy. */
+/* Takes over entries (malloced). iovecs are made at once; what is not guest memory is -EFAULT
+ * and nothing changes (entries freed), unless lazy. */
 int bn_backing_attach(struct bn_device *dev, struct bn_resource *res,
 	struct bn_backing_entry *entries, uint32_t count, bool lazy);
 void bn_backing_detach(struct bn_device *dev, struct bn_resource *res);
 /* True when the iovecs are usable now (makes them anew after a change of guest memory). */
 bool bn_backing_usable(struct bn_device *dev, struct bn_resource *res);
-/* Around every removal of guest memory: takes all iovecs away from the GL library, gives those back that are still guest memory. */
+/* Around every removal of guest memory: takes all iovecs away from the GL library, gives those
+ * back that are still guest memory. */
 void bn_backing_suspend_all(struct bn_device *dev);
 void bn_backing_resume_all(struct bn_device *dev);
-/* Copies a rectangle (within the resource) from the backing, which holds it from `offset` on; false when the backing is too small or gone. */
+/* Copies a rectangle (within the resource) from the backing, which holds it from `offset` on;
+ * false when the backing is too small or gone. */
 bool bn_transfer_2d(struct bn_device *dev, struct bn_resource *res, const struct virtio_gpu_rect *r,
 	uint64_t offset);
-/* After a restart, once guest memory is there: contents of restored 2D resources, and their frames. */
+/* After a restart, once guest memory is there: contents of restored 2D resources, and their
+ * frames. */
 void bn_device_refill(struct bn_device *dev);
 
 /* context.c */
 struct bn_context *bn_context_get(const struct bn_device *dev, uint32_t id);
 /* lost: only remembered. */
-uint32_t bn_context_create(struct bn_device *dev, uint32_t id, uint32_t capset_id, const char *name,
-	bool lost);
+uint32_t bn_context_create(
+	struct bn_device *dev, uint32_t id, uint32_t capset_id, const char *name, bool lost);
 void bn_context_destroy(struct bn_device *dev, struct bn_context *ctx);
 uint32_t bn_context_attach(struct bn_device *dev, struct bn_context *ctx, struct bn_resource *res);
 void bn_context_detach(struct bn_device *dev, struct bn_context *ctx, struct bn_resource *res);
-struct bn_attachment *bn_context_attached(const struct bn_context *ctx,
-	const struct bn_resource *res);
+struct bn_attachment *bn_context_attached(
+	const struct bn_context *ctx, const struct bn_resource *res);
 void bn_attachment_destroy(struct bn_device *dev, struct bn_attachment *at);
 
 /* scanout.c */
 void bn_scanout_set(struct bn_device *dev, unsigned index, struct bn_resource *res,
 	const struct virtio_gpu_rect *src);
 void bn_scanout_off(struct bn_device *dev, unsigned index);
-/* Sends the resource on to every scanout that shows it; *set gets the flushes that an answer has to wait for. */
-void bn_scanout_flush(struct bn_device *dev, struct bn_resource *res, const struct virtio_gpu_rect *r,
-	struct bn_flush_set *set);
+/* Sends the resource on to every scanout that shows it; *set gets the flushes that an answer has
+ * to wait for. */
+void bn_scanout_flush(struct bn_device *dev, struct bn_resource *res,
+	const struct virtio_gpu_rect *r, struct bn_flush_set *set);
 /* From the link. */
 void bn_scanout_presented(struct bn_device *dev, const struct bn_link_presented *p);
 void bn_scanout_released(struct bn_device *dev, uint64_t buffer_id);
 /* Before a resource goes. */
 void bn_scanout_forget(struct bn_device *dev, struct bn_resource *res);
-/* The contexts that a resource is attached to; *ids is malloced (NULL when there are none). -ENOMEM. */
+/* The contexts that a resource is attached to; *ids is malloced (NULL when there are none).
+ * -ENOMEM. */
 int bn_resource_contexts(const struct bn_resource *res, uint32_t **ids, unsigned *n);
 
 /* pool.c: read-back pictures of a scanout, and the damage that they have to catch up with */
 void bn_rect_join(struct virtio_gpu_rect *to, const struct virtio_gpu_rect *r);
-/* A free slot of the right size and format, made if need be; NULL when all are busy or memory is short. */
-struct bn_slot *bn_pool_get(struct bn_device *dev, struct bn_scanout *so,
-	const struct bn_gl_scanout *info);
+/* A free slot of the right size and format, made if need be; NULL when all are busy or memory is
+ * short. */
+struct bn_slot *bn_pool_get(
+	struct bn_device *dev, struct bn_scanout *so, const struct bn_gl_scanout *info);
 void bn_pool_damage(struct bn_scanout *so, const struct virtio_gpu_rect *r);
 /* Frees the slots; the daemon forgets them once they are not shown any more. */
 void bn_pool_finish(struct bn_device *dev, struct bn_scanout *so);

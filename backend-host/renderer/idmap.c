@@ -17,7 +17,8 @@ void bn_idmap_finish(struct bn_idmap *map)
 	memset(map, 0, sizeof(*map));
 }
 
-/* A multiplication spreads ids that a hostile guest chose; the walk stays bounded by the table, which is at most 3/4 full. */
+/* A multiplication spreads ids that a hostile guest chose; the walk stays bounded by the table,
+ * which is at most 3/4 full. */
 static uint32_t place(const struct bn_idmap *map, uint32_t id)
 {
 	return (uint32_t)((id * 0x9e3779b97f4a7c15ull) >> 32) & (map->capacity - 1);
@@ -80,7 +81,8 @@ void *bn_idmap_remove(struct bn_idmap *map, uint32_t id)
 	slot = find(map, id);
 	object = slot->object;
 	hole = (uint32_t)(slot - map->slots);
-	/* Entries behind the hole move up when their own place is not between the hole and them: no tombstones. */
+	/* Entries behind the hole move up when their own place is not between the hole and them:
+	 * no tombstones. */
 	for (i = (hole + 1) & (map->capacity - 1); map->slots[i].id != 0;
 		i = (i + 1) & (map->capacity - 1)) {
 		uint32_t home = place(map, map->slots[i].id);

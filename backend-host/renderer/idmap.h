@@ -23,7 +23,8 @@ void *bn_idmap_get(const struct bn_idmap *map, uint32_t id);
 int bn_idmap_put(struct bn_idmap *map, uint32_t id, void *object);
 /* Returns the object that was removed, NULL if there was none. */
 void *bn_idmap_remove(struct bn_idmap *map, uint32_t id);
-/* Walks the objects: *position starts at 0; NULL at the end. Removing the object just returned ends the walk's validity: start again from 0. */
+/* Walks the objects: *position starts at 0; NULL at the end. Removing the object just returned
+ * ends the walk's validity: start again from 0. */
 void *bn_idmap_next(const struct bn_idmap *map, uint32_t *position);
 
 #endif

@@ -9,7 +9,8 @@
 
 #define JOURNAL_MAGIC 0x314c4e4a4e49424eull
 
-/* Both commit points are single aligned 64-bit stores: `active` for a switch of halves, `used` for a record. A process that is killed leaves its stores in program order. */
+/* Both commit points are single aligned 64-bit stores: `active` for a switch of halves, `used`
+ * for a record. A process that is killed leaves its stores in program order. */
 struct journal_file {
 	uint64_t magic;
 	uint64_t active; /* 0 or 1 */
@@ -117,7 +118,8 @@ void bn_journal_replay(struct bn_journal *journal,
 
 		memcpy(&head, bytes + at, sizeof(head));
 		if (record_bytes(head.size) > journal->used - at) {
-			bn_warn("journal: a record is longer than what is left, the rest is ignored");
+			bn_warn("journal: a record is longer than what is left, the rest is "
+				"ignored");
 			return;
 		}
 		record(data, head.type, bytes + at + sizeof(head), head.size);
@@ -140,8 +142,8 @@ static void journal_write(struct bn_journal *journal, uint32_t type, const void 
 	store_release(&journal->file->half[journal->active].used, journal->used);
 }
 
-int bn_journal_append(struct bn_journal *journal, uint32_t type, const void *fixed, size_t fixed_size,
-	const void *more, size_t more_size)
+int bn_journal_append(struct bn_journal *journal, uint32_t type, const void *fixed,
+	size_t fixed_size, const void *more, size_t more_size)
 {
 	uint64_t size = (uint64_t)fixed_size + more_size;
 
@@ -173,7 +175,8 @@ int bn_journal_compact(struct bn_journal *journal)
 	if (!journal->overflow)
 		return 0;
 	if (bn_log_gate(&journal->overflows))
-		bn_warn("journal: the live state needs more than %llu bytes; a restart would lose part of it",
+		bn_warn("journal: the live state needs more than %llu bytes; a restart would "
+			"lose part of it",
 			(unsigned long long)journal->half_size);
 	return -ENOSPC;
 }

@@ -7,7 +7,8 @@
 #include "common/log.h"
 #include "renderer.h"
 
-/* Messages waiting for room before the control ring is left alone; those already under way may still add theirs. */
+/* Messages waiting for room before the control ring is left alone; those already under way may
+ * still add theirs. */
 #define CROWDED 256u
 
 struct out_message {
@@ -44,7 +45,8 @@ static void out_flush(struct bn_renderer *r)
 {
 	struct out_message *msg, *next;
 
-	wl_list_for_each_safe(msg, next, &r->out, link) {
+	wl_list_for_each_safe(msg, next, &r->out, link)
+	{
 		long n = bn_sendmsg(r->link_fd, msg->bytes, msg->size, msg->fds, msg->nfds);
 
 		if (n == -EAGAIN)
@@ -58,8 +60,8 @@ static void out_flush(struct bn_renderer *r)
 	update_mask(r, !r->stop.pending);
 }
 
-static void out_queue(struct bn_renderer *r, const void *bytes, size_t size, const int *fds,
-	size_t nfds)
+static void out_queue(
+	struct bn_renderer *r, const void *bytes, size_t size, const int *fds, size_t nfds)
 {
 	struct out_message *msg = calloc(1, sizeof(*msg) + size);
 
@@ -157,7 +159,7 @@ static bool read_one(struct bn_renderer *r)
 	if ((size_t)n < sizeof(msg.header) ||
 		bn_link_check(&msg.header, payload, size, nfds, false) < 0) {
 		bn_fds_close(fds, nfds);
-		bn_link_fault(r, true, "the daemon sent a message that this renderer does not understand");
+		bn_link_fault(r, true, "the daemon sent a message that is not understood");
 		return false;
 	}
 	bn_link_handle(r, &msg.header, payload, fds, nfds);
@@ -195,8 +197,7 @@ void bn_link_finish(struct bn_renderer *r)
 	if (!r->link_source)
 		return;
 	out_flush(r);
-	wl_list_for_each_safe(msg, next, &r->out, link)
-		message_free(r, msg);
+	wl_list_for_each_safe(msg, next, &r->out, link) message_free(r, msg);
 	wl_event_source_remove(r->link_source);
 	r->link_source = NULL;
 }

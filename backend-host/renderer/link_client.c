@@ -27,7 +27,8 @@ static void handle_features(struct bn_renderer *r, const struct bn_link_header *
 
 /* ---- guest memory ---- */
 
-/* Nobody may look at guest memory while it changes: the cursor thread is kept out by the lock, the rings are parked, and the GL library has no pointers into it. */
+/* Nobody may look at guest memory while it changes: the cursor thread is kept out by the lock,
+ * the rings are parked, and the GL library has no pointers into it. */
 static void memory_begin(struct bn_renderer *r)
 {
 	bn_backing_suspend_all(r->dev);
@@ -36,7 +37,8 @@ static void memory_begin(struct bn_renderer *r)
 		bn_vq_park(r->vq[i]);
 }
 
-/* A front end that replaces its memory table removes everything first: a ring that is not there now may come back with the next region. */
+/* A front end that replaces its memory table removes everything first: a ring that is not there
+ * now may come back with the next region. */
 static void memory_end(struct bn_renderer *r)
 {
 	bool back = bn_vq_unpark(r->vq[0]);

@@ -1,10 +1,12 @@
 /* binnacle-renderer: one virtual machine's GPU.
  *
- *	binnacled ── link (fd 3, SOCK_SEQPACKET) ── binnacle-renderer ── rings in guest memory ── the guest's driver
+ *	binnacled ── link (fd 3) ── binnacle-renderer ── rings in guest memory ── the guest's driver
  *
- * binnacled starts one per VM, in namespaces of its own, with nothing but the link. The order here matters: the link's greeting brings the fds that are needed; then the process locks itself
- * in; only then the GL library, which will eat what the guest feeds it, is started; only then guest memory arrives. It ends when the link does. Threads: this one (rings, GL, link), the
- * cursor's, and those of the GL library. */
+ * binnacled starts one per VM, in namespaces of its own, with nothing but the link. The order
+ * here matters: the link's greeting brings the fds that are needed; then the process locks
+ * itself in; only then the GL library, which will eat what the guest feeds it, is started; only
+ * then guest memory arrives. It ends when the link does. Threads: this one (rings, GL, link),
+ * the cursor's, and those of the GL library. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -35,9 +37,11 @@ struct options {
 
 static void usage(FILE *to)
 {
-	fputs("usage: binnacle-renderer [--no-sandbox] [--shader-cache DIR] [--log LEVEL] [--link FD] [--vm NAME]\n"
+	fputs("usage: binnacle-renderer [--no-sandbox] [--shader-cache DIR] [--log LEVEL] [--link "
+	      "FD] [--vm NAME]\n"
 	      "       binnacle-renderer --probe [NODE]\n"
-	      "Started by binnacled; the link to it is file descriptor 3 unless --link says otherwise.\n",
+	      "Started by binnacled; the link to it is file descriptor 3 unless --link says "
+	      "otherwise.\n",
 		to);
 }
 
@@ -142,15 +146,16 @@ static void handle_answer(void *data, struct bn_vq_request *request, uint32_t wr
 	bn_vq_complete(request, written);
 }
 
-static void handle_send(void *data, uint32_t type, const void *payload, size_t size, const int *fds,
-	size_t nfds)
+static void handle_send(
+	void *data, uint32_t type, const void *payload, size_t size, const int *fds, size_t nfds)
 {
 	bn_link_send(data, type, payload, size, fds, nfds);
 }
 
 static const struct bn_device_ops device_ops = {.answer = handle_answer, .send = handle_send};
 
-/* The GL library may fail on a host where it worked yesterday: the VM then has a 2D display rather than none. */
+/* The GL library may fail on a host where it worked yesterday: the VM then has a 2D display
+ * rather than none. */
 static void gl_start(struct bn_renderer *r, int *node_fd)
 {
 	int error;
@@ -218,7 +223,8 @@ static int sandbox_start(const struct bn_renderer *r, const struct options *o)
 	};
 
 	if (!o->sandbox) {
-		bn_warn("RUNNING WITHOUT A SANDBOX: a guest that breaks the GL library has this user's rights");
+		bn_warn("RUNNING WITHOUT A SANDBOX: a guest that breaks the GL library has this "
+			"user's rights");
 		return 0;
 	}
 	return bn_sandbox_enter(&config);

@@ -37,8 +37,8 @@ void bn_pool_finish(struct bn_device *dev, struct bn_scanout *so)
 
 		if (slot->buffer_id == 0)
 			continue;
-		dev->config.ops->send(dev->config.data, BN_LINK_BUFFER_GONE, &gone, sizeof(gone), NULL,
-			0);
+		dev->config.ops->send(
+			dev->config.data, BN_LINK_BUFFER_GONE, &gone, sizeof(gone), NULL, 0);
 		munmap(slot->pixels, pool_bytes(so));
 		memset(slot, 0, sizeof(*slot));
 	}
@@ -74,8 +74,8 @@ static bool slot_create(struct bn_device *dev, struct bn_scanout *so, struct bn_
 	return true;
 }
 
-struct bn_slot *bn_pool_get(struct bn_device *dev, struct bn_scanout *so,
-	const struct bn_gl_scanout *info)
+struct bn_slot *bn_pool_get(
+	struct bn_device *dev, struct bn_scanout *so, const struct bn_gl_scanout *info)
 {
 	struct bn_slot *best = NULL;
 
@@ -93,7 +93,7 @@ struct bn_slot *bn_pool_get(struct bn_device *dev, struct bn_scanout *so,
 		if (slot->buffer_id == 0 || slot->busy)
 			continue;
 		if (!best || (uint64_t)slot->stale.width * slot->stale.height <
-				    (uint64_t)best->stale.width * best->stale.height)
+				     (uint64_t)best->stale.width * best->stale.height)
 			best = slot;
 	}
 	for (unsigned i = 0; i < BN_SLOTS && !best; i++) {

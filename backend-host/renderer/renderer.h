@@ -1,4 +1,5 @@
-/* binnacle-renderer's inside: the ring thread's loop, the link to the daemon, and what they share. */
+/* binnacle-renderer's inside: the ring thread's loop, the link to the daemon, and what they
+ * share. */
 #ifndef BN_RENDERER_RENDERER_H
 #define BN_RENDERER_RENDERER_H
 
@@ -15,7 +16,7 @@ struct bn_renderer {
 	struct bn_vq *vq[BN_LINK_QUEUES];
 	struct bn_cursor *cursor;
 	struct bn_inflight *inflight; /* mapped memfd */
-	struct bn_stats *stats;	      /* mapped memfd */
+	struct bn_stats *stats;       /* mapped memfd */
 	struct bn_link_hello hello;
 	struct wl_event_source *gl_source, *cursor_source, *kick_source;
 	bool quit;
@@ -28,7 +29,8 @@ struct bn_renderer {
 	unsigned nout;
 	uint32_t seq;
 
-	/* VRING_STOP that waits until nothing of that queue is in flight; the link is not read meanwhile, so that ACKs stay in order */
+	/* VRING_STOP that waits until nothing of that queue is in flight; the link is not read
+	 * meanwhile, so that ACKs stay in order */
 	struct {
 		bool pending;
 		unsigned index;
@@ -43,7 +45,8 @@ struct bn_renderer {
 	uint64_t slept_ns;
 };
 
-/* link.c: never blocks; what does not fit is kept and sent when the socket has room. fds stay the caller's. */
+/* link.c: never blocks; what does not fit is kept and sent when the socket has room. fds stay
+ * the caller's. */
 int bn_link_init(struct bn_renderer *r);
 void bn_link_finish(struct bn_renderer *r);
 void bn_link_send(struct bn_renderer *r, uint32_t type, const void *payload, size_t size,

@@ -37,7 +37,8 @@ struct bn_resource *bn_resource_get(const struct bn_device *dev, uint32_t id)
 	return bn_idmap_get(&dev->resources, id);
 }
 
-struct bn_resource *bn_resource_get_serial(const struct bn_device *dev, uint32_t id, uint64_t serial)
+struct bn_resource *bn_resource_get_serial(
+	const struct bn_device *dev, uint32_t id, uint64_t serial)
 {
 	struct bn_resource *res = bn_resource_get(dev, id);
 
@@ -125,11 +126,12 @@ uint32_t bn_resource_create_2d(struct bn_device *dev, const struct virtio_gpu_re
 	return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-/* What a 3D resource takes, near enough for a bound: 4 bytes a texel (1 in a buffer), a third more with mipmaps. UINT64_MAX when it cannot be. */
+/* What a 3D resource takes, near enough for a bound: 4 bytes a texel (1 in a buffer), a third
+ * more with mipmaps. UINT64_MAX when it cannot be. */
 static uint64_t estimate_3d(const struct bn_gl_resource_args *a)
 {
-	const uint32_t factor[] = {a->height, a->depth, a->array_size, a->nr_samples,
-		a->target == 0 ? 1 : PIXEL_SIZE};
+	const uint32_t factor[] = {
+		a->height, a->depth, a->array_size, a->nr_samples, a->target == 0 ? 1 : PIXEL_SIZE};
 	uint64_t bytes = a->width;
 
 	for (size_t i = 0; i < sizeof(factor) / sizeof(factor[0]); i++) {

@@ -1,6 +1,8 @@
-/* The ring thread's loop. While the control ring has requests, kicks are suppressed and batches are executed, with a look at the other sources (link, fences) between them. When it is
- * empty, the loop may spin for a moment before it sleeps: a guest that waits for an answer before it sends the next request comes back within microseconds, and a sleep and a wake-up cost
- * more than that. It spins only while that has been paying off, so an idle device costs nothing. */
+/* The ring thread's loop. While the control ring has requests, kicks are suppressed and batches
+ * are executed, with a look at the other sources (link, fences) between them. When it is empty,
+ * the loop may spin for a moment before it sleeps: a guest that waits for an answer before it
+ * sends the next request comes back within microseconds, and a sleep and a wake-up cost more
+ * than that. It spins only while that has been paying off, so an idle device costs nothing. */
 #include <errno.h>
 #include <sched.h>
 
@@ -11,7 +13,7 @@
 
 #define BATCH 64
 #define SPIN_NS (50 * BN_NS_PER_US)
-#define SPIN_SCORE_MAX 8u
+#define SPIN_SCORE_MAX 8
 #define SPIN_SCORE_MIN 2u /* spin from here on */
 
 static int handle_kick(int fd, uint32_t mask, void *data)
@@ -45,11 +47,11 @@ int bn_ring_init(struct bn_renderer *r)
 
 	/* On one CPU the guest could not run while we spin. */
 	r->spin_allowed = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) > 1;
-	r->cursor_source = wl_event_loop_add_fd(r->loop, bn_cursor_fd(r->cursor), WL_EVENT_READABLE,
-		handle_cursor, r);
+	r->cursor_source = wl_event_loop_add_fd(
+		r->loop, bn_cursor_fd(r->cursor), WL_EVENT_READABLE, handle_cursor, r);
 	if (r->gl)
-		r->gl_source = wl_event_loop_add_fd(r->loop, bn_gl_fd(r->gl), WL_EVENT_READABLE,
-			handle_gl, r);
+		r->gl_source = wl_event_loop_add_fd(
+			r->loop, bn_gl_fd(r->gl), WL_EVENT_READABLE, handle_gl, r);
 	return r->cursor_source && (!r->gl || r->gl_source) ? 0 : -ENOMEM;
 }
 
@@ -59,8 +61,8 @@ int bn_ring_start(struct bn_renderer *r)
 	bn_ring_activate(r);
 	if (bn_vq_kick_fd(r->vq[0]) < 0)
 		return 0;
-	r->kick_source = wl_event_loop_add_fd(r->loop, bn_vq_kick_fd(r->vq[0]), WL_EVENT_READABLE,
-		handle_kick, r);
+	r->kick_source = wl_event_loop_add_fd(
+		r->loop, bn_vq_kick_fd(r->vq[0]), WL_EVENT_READABLE, handle_kick, r);
 	return r->kick_source ? 0 : -ENOMEM;
 }
 
@@ -114,7 +116,9 @@ static void score(struct bn_renderer *r, int change)
 {
 	int value = (int)r->spin_score + change;
 
-	r->spin_score = value < 0 ? 0 : (unsigned)value > SPIN_SCORE_MAX ? SPIN_SCORE_MAX : (unsigned)value;
+	if (value < 0)
+		value = 0;
+	r->spin_score = value > SPIN_SCORE_MAX ? SPIN_SCORE_MAX : (unsigned)value;
 }
 
 static void relax(void)

@@ -1,5 +1,6 @@
-/* What the journal holds, and how a device is made of it again. Records name guest addresses and sizes, never host pointers, and pass through the same checks as a guest's commands when
- * they are read: the process that wrote them may not have been itself. */
+/* What the journal holds, and how a device is made of it again. Records name guest addresses and
+ * sizes, never host pointers, and pass through the same checks as a guest's commands when they
+ * are read: the process that wrote them may not have been itself. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +9,13 @@
 #include "device.h"
 
 enum record_type {
-	RECORD_2D = 1,	   /* struct record_2d */
-	RECORD_3D,	   /* struct bn_gl_resource_args */
-	RECORD_UNREF,	   /* struct record_id */
-	RECORD_BACKING,	   /* struct record_backing + entries; count 0: detached */
-	RECORD_SCANOUT,	   /* struct record_scanout */
-	RECORD_CTX,	   /* struct record_ctx */
-	RECORD_CTX_GONE,   /* struct record_id */
+	RECORD_2D = 1,   /* struct record_2d */
+	RECORD_3D,       /* struct bn_gl_resource_args */
+	RECORD_UNREF,    /* struct record_id */
+	RECORD_BACKING,  /* struct record_backing + entries; count 0: detached */
+	RECORD_SCANOUT,  /* struct record_scanout */
+	RECORD_CTX,      /* struct record_ctx */
+	RECORD_CTX_GONE, /* struct record_id */
 };
 
 struct record_2d {
@@ -137,7 +138,8 @@ void bn_state_reset(struct bn_device *dev)
 
 /* ---- reading ---- */
 
-/* The last word on each object; the pointers lead into the journal, which nobody writes meanwhile. */
+/* The last word on each object; the pointers lead into the journal, which nobody writes
+ * meanwhile. */
 struct past_resource {
 	const struct record_2d *two; /* one of these two */
 	const struct bn_gl_resource_args *three;
@@ -210,8 +212,8 @@ static void handle_record(void *data, uint32_t type, const void *payload, uint32
 		bn_idmap_remove(&past->contexts, id->id);
 }
 
-static void rebuild_backing(struct bn_device *dev, struct bn_resource *res,
-	const struct record_backing *record)
+static void rebuild_backing(
+	struct bn_device *dev, struct bn_resource *res, const struct record_backing *record)
 {
 	size_t size = record->count * sizeof(struct bn_backing_entry);
 	struct bn_backing_entry *entries = malloc(size);
@@ -244,8 +246,8 @@ static void rebuild_resource(struct bn_device *dev, const struct past_resource *
 		r = bn_resource_create_3d(dev, &args);
 	}
 	if (r != VIRTIO_GPU_RESP_OK_NODATA) {
-		bn_warn("resource %u of the renderer before this one cannot be made again (0x%04x)", id,
-			r);
+		bn_warn("resource %u of the renderer before this one cannot be made again (0x%04x)",
+			id, r);
 		return;
 	}
 	res = bn_resource_get(dev, id);

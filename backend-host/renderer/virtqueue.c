@@ -1,11 +1,14 @@
-/* A split ring. What is in flight is written down twice: in `taken` for ourselves and in the inflight table, which outlives the process, so that a successor answers each
- * request exactly once. The order of stores in complete_in_ring() is what makes that hold at every point at which this process may be killed:
+/* A split ring. What is in flight is written down twice: in `taken` for ourselves and in the
+ * inflight table, which outlives the process, so that a successor answers each request exactly
+ * once. The order of stores in complete_in_ring() is what makes that hold at every point at
+ * which this process may be killed:
  *
  *	last_head = h | used->ring[i] = h | used->idx = i + 1 | inflight[h] = 0 | used_idx = i + 1
  *	      (a)              (b)                  (c)                (d)
  *
- * Killed at (a) or (b): used->idx has not moved, h is still marked, it is answered again by the successor and the driver sees one answer. At (c) or (d): used->idx differs
- * from used_idx, so the successor knows that last_head was answered and clears its mark. */
+ * Killed at (a) or (b): used->idx has not moved, h is still marked, it is answered again by the
+ * successor and the driver sees one answer. At (c) or (d): used->idx differs from used_idx, so
+ * the successor knows that last_head was answered and clears its mark. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +23,8 @@ struct bn_vq {
 	unsigned index, num;
 	bool running, event_idx, indirect;
 	struct bn_link_vring addr;
-	const struct vring_desc *desc; /* these three are NULL while the ring is not in guest memory */
+	/* These three are NULL while the ring is not in guest memory. */
+	const struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
 	uint16_t last_avail; /* next entry of the available ring to take */
@@ -48,8 +52,8 @@ static void complete_in_ring(struct bn_vq *vq, uint16_t head, uint32_t written);
 #define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define full_barrier() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
-struct bn_vq *bn_vq_create(struct bn_guest_memory *mem, struct bn_inflight_queue *inflight,
-	unsigned index)
+struct bn_vq *bn_vq_create(
+	struct bn_guest_memory *mem, struct bn_inflight_queue *inflight, unsigned index)
 {
 	struct bn_vq *vq = calloc(1, sizeof(*vq));
 
@@ -99,15 +103,17 @@ static bool ring_map(struct bn_vq *vq)
 	return false;
 }
 
-/* Puts the heads left in flight in the order in which the driver offered them. The available ring still shows where the last `num` were; a head that is not among them was overtaken
- * by a whole ring's worth of others, so it is older than all of these. */
+/* Puts the heads left in flight in the order in which the driver offered them. The available
+ * ring still shows where the last `num` were; a head that is not among them was overtaken by a
+ * whole ring's worth of others, so it is older than all of these. */
 static void replay_order(struct bn_vq *vq)
 {
 	uint8_t seen[BN_LINK_QUEUE_SIZE_MAX] = {0};
 	uint16_t window[BN_LINK_QUEUE_SIZE_MAX];
 	unsigned n = 0;
 
-	for (unsigned back = 1; back <= vq->num; back++) { /* newest first: older mentions of a head are stale */
+	/* Newest first: older mentions of a head are stale. */
+	for (unsigned back = 1; back <= vq->num; back++) {
 		uint16_t slot = (uint16_t)(vq->last_avail - back) & (vq->num - 1);
 		uint16_t head = load_relaxed(&vq->avail->ring[slot]);
 
@@ -210,7 +216,8 @@ void bn_vq_set_call(struct bn_vq *vq, int fd)
 {
 	bn_fd_close(&vq->call_fd);
 	vq->call_fd = fd;
-	/* Answers given while there was no call fd, or to the old one at the wrong moment, are told again: a call too many is harmless. */
+	/* Answers given while there was no call fd, or to the old one at the wrong moment, are
+	 * told again: a call too many is harmless. */
 	vq->signalled_valid = false;
 	if (vq->used && vq->used_idx != 0)
 		bn_vq_notify(vq);
@@ -294,8 +301,8 @@ static struct bn_vq_request *request_create(struct bn_vq *vq, uint16_t head)
 	req->in = req->out + chain.nout;
 	memcpy(req->out, vq->scratch, n * sizeof(struct iovec));
 	if (r < 0 && bn_log_gate(&vq->broken_chains))
-		bn_warn("queue %u: broken descriptor chain at head %u: %s (%lu so far)", vq->index, head,
-			strerror(-r), vq->broken_chains);
+		bn_warn("queue %u: broken descriptor chain at head %u: %s (%lu so far)", vq->index,
+			head, strerror(-r), vq->broken_chains);
 	return req;
 }
 
@@ -332,8 +339,9 @@ int bn_vq_pop(struct bn_vq *vq, struct bn_vq_request **out, bool *replayed)
 
 bool bn_vq_pending(const struct bn_vq *vq)
 {
-	return vq->running && vq->used && (vq->replay_next < vq->replay_count ||
-						      load_relaxed(&vq->avail->idx) != vq->last_avail);
+	return vq->running && vq->used &&
+	       (vq->replay_next < vq->replay_count ||
+		       load_relaxed(&vq->avail->idx) != vq->last_avail);
 }
 
 static uint16_t *avail_event(struct bn_vq *vq)
@@ -346,16 +354,19 @@ bool bn_vq_suppress_kicks(struct bn_vq *vq, bool on)
 	if (!vq->running || !vq->used)
 		return false;
 	if (on) {
-		/* With EVENT_IDX nothing is to be written: the event index stays where it was, and the driver has passed it. */
+		/* With EVENT_IDX nothing is to be written: the event index stays where it was,
+		 * and the driver has passed it. */
 		if (!vq->event_idx)
-			__atomic_store_n(&vq->used->flags, VRING_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
+			__atomic_store_n(
+				&vq->used->flags, VRING_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
 		return false;
 	}
 	if (vq->event_idx)
 		__atomic_store_n(avail_event(vq), vq->last_avail, __ATOMIC_RELAXED);
 	else
 		__atomic_store_n(&vq->used->flags, 0, __ATOMIC_RELAXED);
-	full_barrier(); /* pairs with the driver's: it writes avail->idx, then looks whether to kick */
+	/* Pairs with the driver's: it writes avail->idx, then looks whether to kick. */
+	full_barrier();
 	return bn_vq_pending(vq);
 }
 
@@ -401,7 +412,8 @@ static bool driver_wants_call(struct bn_vq *vq)
 		return !(load_relaxed(&vq->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 	vq->signalled = vq->used_idx;
 	vq->signalled_valid = true;
-	return !valid || vring_need_event(load_relaxed(&vq->avail->ring[vq->num]), vq->used_idx, old);
+	return !valid ||
+	       vring_need_event(load_relaxed(&vq->avail->ring[vq->num]), vq->used_idx, old);
 }
 
 void bn_vq_notify(struct bn_vq *vq)

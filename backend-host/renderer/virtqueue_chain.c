@@ -3,7 +3,8 @@
 
 #include "virtqueue_private.h"
 
-/* The copy must be the only read: a compiler that knows the source could read a checked value again after the guest changed it. */
+/* The copy must be the only read: a compiler that knows the source could read a checked value
+ * again after the guest changed it. */
 static struct vring_desc desc_fetch(const struct vring_desc *table, uint32_t i)
 {
 	struct vring_desc desc;
@@ -24,8 +25,8 @@ static int chain_add(struct bn_chain *chain, const struct vring_desc *desc)
 		return -EPROTO;
 	if (*total + desc->len > UINT32_MAX)
 		return -E2BIG;
-	n = bn_guest_memory_iov(chain->mem, desc->addr, desc->len, chain->iov + used,
-		BN_VQ_CHAIN_MAX - used);
+	n = bn_guest_memory_iov(
+		chain->mem, desc->addr, desc->len, chain->iov + used, BN_VQ_CHAIN_MAX - used);
 	if (n < 0)
 		return n;
 	if (in)
@@ -61,8 +62,8 @@ static int chain_walk(struct bn_chain *chain, const struct vring_desc *table, ui
 	return -ELOOP;
 }
 
-int bn_chain_read(struct bn_chain *chain, const struct vring_desc *table, uint32_t entries,
-	uint32_t head)
+int bn_chain_read(
+	struct bn_chain *chain, const struct vring_desc *table, uint32_t entries, uint32_t head)
 {
 	struct vring_desc indirect;
 	int r = chain_walk(chain, table, entries, head, &indirect);
@@ -97,7 +98,8 @@ static uint64_t iov_copy(const struct iovec *iov, uint32_t n, uint64_t offset, v
 		if (to_buf)
 			memcpy((char *)to_buf + done, (char *)iov[i].iov_base + offset, part);
 		else
-			memcpy((char *)iov[i].iov_base + offset, (const char *)from_buf + done, part);
+			memcpy((char *)iov[i].iov_base + offset, (const char *)from_buf + done,
+				part);
 		done += part;
 		offset = 0;
 	}
@@ -113,8 +115,8 @@ uint64_t bn_iov_read(const struct iovec *iov, uint32_t n, uint64_t offset, void 
 	return done;
 }
 
-uint64_t bn_iov_write(const struct iovec *iov, uint32_t n, uint64_t offset, const void *buf,
-	uint64_t len)
+uint64_t bn_iov_write(
+	const struct iovec *iov, uint32_t n, uint64_t offset, const void *buf, uint64_t len)
 {
 	return iov_copy(iov, n, offset, NULL, buf, len);
 }

@@ -1,4 +1,5 @@
-/* What the two halves of the virtqueue share: virtqueue.c runs the ring, virtqueue_chain.c reads descriptor chains. */
+/* What the two halves of the virtqueue share: virtqueue.c runs the ring, virtqueue_chain.c reads
+ * descriptor chains. */
 #ifndef BN_RENDERER_VIRTQUEUE_PRIVATE_H
 #define BN_RENDERER_VIRTQUEUE_PRIVATE_H
 
@@ -17,9 +18,10 @@ struct bn_chain {
 	bool indirect; /* the driver negotiated INDIRECT_DESC */
 };
 
-/* Follows the chain that starts at table[head], table having `entries` descriptors. What was sound is in *chain also after an error. 0, -EPROTO (a chain that the
- * specification forbids), -ELOOP, -E2BIG, -EFAULT (not guest memory). */
-int bn_chain_read(struct bn_chain *chain, const struct vring_desc *table, uint32_t entries,
-	uint32_t head);
+/* Follows the chain that starts at table[head], table having `entries` descriptors. What was
+ * sound is in *chain also after an error. 0, -EPROTO (a chain that the specification forbids),
+ * -ELOOP, -E2BIG, -EFAULT (not guest memory). */
+int bn_chain_read(
+	struct bn_chain *chain, const struct vring_desc *table, uint32_t entries, uint32_t head);
 
 #endif

@@ -47,8 +47,8 @@ static struct bn_journal *open_fd(int fd, bool restore)
 {
 	struct bn_journal *journal = NULL;
 
-	CU_ASSERT_EQUAL_FATAL(bn_journal_create(&journal, bn_fd_dup(fd), SIZE, restore, &ops, NULL),
-		0);
+	CU_ASSERT_EQUAL_FATAL(
+		bn_journal_create(&journal, bn_fd_dup(fd), SIZE, restore, &ops, NULL), 0);
 	memset(read_back, 0, sizeof(read_back));
 	records = 0;
 	bn_journal_replay(journal, handle_record, NULL);
@@ -132,7 +132,8 @@ static int copy_of(const uint8_t *bytes)
 	return fd;
 }
 
-/* Between two states of the file: all bytes that differ written up to some point, in rising order except the header's words, which come last, each whole: that is the order of the code. */
+/* Between two states of the file: all bytes that differ written up to some point, in rising
+ * order except the header's words, which come last, each whole: that is the order of the code. */
 static void check_between(const uint8_t *before, const uint8_t *after, const uint32_t *old_values,
 	const uint32_t *new_values)
 {

@@ -1,4 +1,5 @@
-/* The device side of a split ring, against rings that the test builds in a memfd as a driver would. */
+/* The device side of a split ring, against rings that the test builds in a memfd as a driver
+ * would. */
 #include "virtqueue.h"
 
 #include <linux/virtio_ring.h>
@@ -90,7 +91,8 @@ static void teardown(void)
 	munmap(ram, MEMORY);
 }
 
-static void set_desc(struct vring_desc *d, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
+static void set_desc(
+	struct vring_desc *d, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
 {
 	*d = (struct vring_desc){addr, len, flags, next};
 }
@@ -368,7 +370,8 @@ static void test_kicks(void)
 	bn_vq_suppress_kicks(vq, true);
 	offer_pair(0), offer_pair(2);
 	bn_vq_complete(pop(), 0);
-	/* The driver passed the event index with its first entry: it does not kick for the second. */
+	/* The driver passed the event index with its first entry: it does not kick for the
+	 * second. */
 	CU_ASSERT_FALSE(vring_need_event(*avail_event(), 2, 1));
 	CU_ASSERT_TRUE(bn_vq_suppress_kicks(vq, false)); /* one is there */
 	CU_ASSERT_EQUAL(*avail_event(), 1);
