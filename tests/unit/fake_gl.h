@@ -1,4 +1,5 @@
-/* A GL library that does nothing, remembers, and finishes its fences when told: for tests of the device. */
+/* A GL library that does nothing, remembers, and finishes its fences when told: for tests of the
+ * device. */
 #ifndef BN_TESTS_FAKE_GL_H
 #define BN_TESTS_FAKE_GL_H
 
