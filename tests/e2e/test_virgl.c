@@ -1,5 +1,6 @@
 /* OpenGL by hand-written virgl streams: what the GPU library draws is read back exactly, fences
  * come in order, a broken context harms nobody else, and frames are paced by the display. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -443,6 +444,80 @@ static void test_pacing(void)
 	tg_vm_close(&vm);
 }
 
+static struct tg_request *clear_async(struct target *t, uint32_t colour)
+{
+	struct bn_virgl_stream s;
+	float rgba[4];
+	put_colour(rgba, colour);
+	bn_virgl_init(&s, words, WORDS);
+	bn_virgl_clear(&s, rgba);
+	return tg_submit_3d_async(t->vm, t->ctx, -1, s.words, s.count * 4);
+}
+
+/* FRAMES frames as a GL guest makes them: the flush carries no fence; Mesa waits, when it has sent
+ * a frame, for the fence of the one before. kernel_waits: Linux since 6.13 also waits for a frame's
+ * own fence before it flushes. Returns the time that took, in refresh periods. */
+static double gl_guest(struct tg_vm *vm, struct target *t, bool kernel_waits)
+{
+	struct tg_request *draws[FRAMES], *flushes[FRAMES];
+	uint64_t start = tg_now_ns();
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		struct virtio_gpu_resource_flush flush = {{.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH},
+			.r = {0, 0, W, H}, .resource_id = 10};
+		struct iovec out = {&flush, sizeof(flush)};
+		draws[i] = clear_async(t, i * 0x0b0407);
+		if (i >= 1)
+			CU_ASSERT_TRUE(tg_wait(draws[i - 1]));
+		if (kernel_waits)
+			CU_ASSERT_TRUE(tg_wait(draws[i]));
+		flushes[i] = tg_submit(vm, TG_CONTROL, &out, 1, sizeof(flush.hdr));
+	}
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		E2E_OK(tg_finish(draws[i], NULL, 0));
+		E2E_OK(tg_finish(flushes[i], NULL, 0));
+	}
+	return (double)(tg_now_ns() - start) * 60 / 1e9;
+}
+
+/* That alone must keep a guest in step with its display. */
+static void test_gl_pacing(void)
+{
+	struct tg_vm vm;
+	struct target t;
+	if (!guest_open(&vm))
+		return;
+	target_init(&t, &vm, 1, 10);
+	E2E_OK(tg_set_scanout(&vm, 0, 10, tg_rect(0, 0, W, H)));
+	for (unsigned kernel_waits = 0; kernel_waits < 2; kernel_waits++) {
+		double periods = gl_guest(&vm, &t, kernel_waits);
+		fprintf(stderr, "\n%u frames in %.1f refresh periods%s\n", FRAMES, periods,
+			kernel_waits ? " (Linux 6.13 or newer)" : "");
+		/* Some slack at the start: the first frames fill the pipeline. */
+		CU_ASSERT_TRUE(periods >= FRAMES - 4);
+	}
+	target_finish(&t);
+	tg_vm_close(&vm);
+}
+
+/* The cursor does not wait for GL. */
+static void test_cursor_beside_gl(void)
+{
+	struct tg_vm vm;
+	struct target t;
+	struct tg_request *draws[100];
+	if (!guest_open(&vm))
+		return;
+	target_init(&t, &vm, 1, 10);
+	for (uint32_t i = 0; i < 100; i++) {
+		draws[i] = clear_async(&t, i);
+		E2E_OK(tg_cursor_move(&vm, 0, i, i));
+	}
+	for (uint32_t i = 0; i < 100; i++)
+		E2E_OK(tg_finish(draws[i], NULL, 0));
+	target_finish(&t);
+	tg_vm_close(&vm);
+}
+
 /* Nothing of one driver's life is left in the next one's. */
 static void test_new_life(void)
 {
@@ -484,6 +559,8 @@ int main(void)
 		{"global fences", test_global_fence},
 		{"lost context", test_lost_context},
 		{"pacing", test_pacing},
+		{"pacing of a GL guest", test_gl_pacing},
+		{"cursor beside GL", test_cursor_beside_gl},
 		{"nothing outlives a connection", test_new_life},
 		{"service stops", test_stop},
 		CU_TEST_INFO_NULL,
