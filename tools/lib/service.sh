@@ -12,7 +12,7 @@ fail() {
 	exit 1
 }
 
-# build_programs: configures once, then builds what changed.
+# build_programs TARGET…: configures once, then builds what changed of the service and these targets.
 build_programs() {
 	if [ ! -e "$build/build.ninja" ]; then
 		meson setup "$build" "$top" >"$run_dir/meson.log" 2>&1 || {
@@ -20,7 +20,8 @@ build_programs() {
 			fail "configuring failed (whole log: $run_dir/meson.log)"
 		}
 	fi
-	ninja -C "$build" >"$run_dir/ninja.log" 2>&1 || {
+	ninja -C "$build" backend-host/daemon/binnacled backend-host/renderer/binnacle-renderer backend-host/ctl/binnaclectl "$@" \
+		>"$run_dir/ninja.log" 2>&1 || {
 		tail -n 30 "$run_dir/ninja.log" >&2
 		fail "building failed (whole log: $run_dir/ninja.log)"
 	}
