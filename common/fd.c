@@ -83,29 +83,82 @@ int bn_fd_set_nonblock(int fd, bool nonblock)
 	return 0;
 }
 
-static int signal_eventfd(int fd, uint64_t one)
+static int signal_polled(int fd)
 {
 	/* The peer may have filled the counter of a blocking eventfd; write() would then wait
 	 * for it. */
+	const uint64_t one = 1;
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
 	int ready = poll(&p, 1, 0);
 	if (ready <= 0)
 		return ready < 0 && errno != EINTR ? -errno : 0;
 	if (p.revents & POLLNVAL)
 		return -EBADF;
+	if (p.revents & POLLERR) /* a pipe that nobody reads: no SIGPIPE */
+		return -EPIPE;
 	if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		return -errno;
 	return 0;
 }
 
-int bn_event_signal(int fd)
+static int signal_eventfd(int fd)
+{
+	const uint64_t one = 1;
+	if (write(fd, &one, sizeof(one)) >= 0)
+		return 0;
+	return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+}
+
+static int signal_socket(int fd)
 {
 	const uint64_t one = 1;
 	if (send(fd, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return 0;
-	if (errno == ENOTSOCK)
-		return signal_eventfd(fd, one);
 	return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+}
+
+int bn_event_signal(int fd)
+{
+	int ret = signal_socket(fd);
+	return ret == -ENOTSOCK ? signal_polled(fd) : ret;
+}
+
+void bn_notifier_init(struct bn_notifier *n, int fd)
+{
+	struct stat st;
+	*n = (struct bn_notifier){.fd = fd, .kind = BN_NOTIFIER_POLLED};
+	/* Only sockets and what has no type, as eventfds do, can be told in one call: a pipe would
+	 * raise SIGPIPE, and of a file nobody learns anything. */
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return;
+	if (S_ISSOCK(st.st_mode)) {
+		n->kind = BN_NOTIFIER_SOCKET;
+		return;
+	}
+	int flags = fcntl(fd, F_GETFL);
+	if ((st.st_mode & S_IFMT) == 0 && flags >= 0 && (flags & O_NONBLOCK))
+		n->kind = BN_NOTIFIER_EVENTFD;
+}
+
+int bn_notifier_signal(const struct bn_notifier *n)
+{
+	if (n->fd < 0)
+		return -EBADF;
+	switch (n->kind) {
+	case BN_NOTIFIER_EVENTFD:
+		return signal_eventfd(n->fd);
+	case BN_NOTIFIER_SOCKET:
+		return signal_socket(n->fd);
+	case BN_NOTIFIER_POLLED:
+		break;
+	}
+	return signal_polled(n->fd);
+}
+
+void bn_notifier_finish(struct bn_notifier *n)
+{
+	bn_fd_close(&n->fd);
+	*n = (struct bn_notifier){.fd = -1};
 }
 
 bool bn_event_drain(int fd)

@@ -31,7 +31,8 @@ struct bn_vq {
 	uint16_t used_idx;   /* next entry of the used ring to fill */
 	uint16_t signalled;  /* used_idx at the last decision to call the driver */
 	bool signalled_valid;
-	int kick_fd, call_fd;
+	int kick_fd;
+	struct bn_notifier call;
 	unsigned inflight_count;
 	uint8_t taken[BN_LINK_QUEUE_SIZE_MAX];
 	uint16_t replay[BN_LINK_QUEUE_SIZE_MAX]; /* heads that a predecessor left, in ring order */
@@ -63,7 +64,7 @@ struct bn_vq *bn_vq_create(
 	vq->inflight = inflight;
 	vq->index = index;
 	vq->kick_fd = -1;
-	vq->call_fd = -1;
+	bn_notifier_init(&vq->call, -1);
 	return vq;
 }
 
@@ -72,7 +73,7 @@ void bn_vq_destroy(struct bn_vq *vq)
 	if (!vq)
 		return;
 	bn_fd_close(&vq->kick_fd);
-	bn_fd_close(&vq->call_fd);
+	bn_notifier_finish(&vq->call);
 	free(vq);
 }
 
@@ -188,6 +189,10 @@ int bn_vq_start(struct bn_vq *vq, const struct bn_link_vring *vring, uint64_t fe
 	ring_begin(vq, vring);
 	vq->running = true;
 	bn_vq_suppress_kicks(vq, false);
+	/* A predecessor may have been killed between an answer and its call, and the driver sleeps
+	 * until it is called. */
+	if (vring->restore)
+		bn_vq_notify(vq);
 	return 0;
 
 error_fd:
@@ -214,13 +219,12 @@ int bn_vq_kick_fd(const struct bn_vq *vq)
 
 void bn_vq_set_call(struct bn_vq *vq, int fd)
 {
-	bn_fd_close(&vq->call_fd);
-	vq->call_fd = fd;
+	bn_notifier_finish(&vq->call);
+	bn_notifier_init(&vq->call, fd);
 	/* Answers given while there was no call fd, or to the old one at the wrong moment, are
 	 * told again: a call too many is harmless. */
 	vq->signalled_valid = false;
-	if (vq->used && vq->used_idx != 0)
-		bn_vq_notify(vq);
+	bn_vq_notify(vq);
 }
 
 void bn_vq_park(struct bn_vq *vq)
@@ -418,8 +422,8 @@ static bool driver_wants_call(struct bn_vq *vq)
 
 void bn_vq_notify(struct bn_vq *vq)
 {
-	if (vq->used && vq->call_fd >= 0 && driver_wants_call(vq))
-		bn_event_signal(vq->call_fd);
+	if (vq->used && vq->call.fd >= 0 && driver_wants_call(vq))
+		bn_notifier_signal(&vq->call);
 }
 
 unsigned bn_vq_inflight(const struct bn_vq *vq)

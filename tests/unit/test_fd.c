@@ -103,6 +103,62 @@ static void test_eventfd_full(void)
 	bn_fd_close(&fd);
 }
 
+static void test_notifier_eventfd(void)
+{
+	struct bn_notifier n;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	bn_notifier_init(&n, fd);
+	CU_ASSERT_EQUAL(n.kind, BN_NOTIFIER_EVENTFD);
+	CU_ASSERT_EQUAL(bn_notifier_signal(&n), 0);
+	uint64_t value = UINT64_MAX - 2;
+	CU_ASSERT_EQUAL(write(fd, &value, sizeof(value)), 8);
+	CU_ASSERT_EQUAL(bn_notifier_signal(&n), 0); /* full */
+	bn_notifier_finish(&n);
+	CU_ASSERT_EQUAL(n.fd, -1);
+	CU_ASSERT_EQUAL(fcntl(fd, F_GETFD), -1);
+	CU_ASSERT_EQUAL(bn_notifier_signal(&n), -EBADF);
+	bn_notifier_finish(&n);
+}
+
+/* A blocking eventfd that its giver has filled, then one that has room. Its flags stay. */
+static void test_notifier_blocking(void)
+{
+	struct bn_notifier n;
+	int fd = eventfd(0, EFD_CLOEXEC);
+	uint64_t value = UINT64_MAX - 1;
+	bn_notifier_init(&n, fd);
+	CU_ASSERT_EQUAL(n.kind, BN_NOTIFIER_POLLED);
+	CU_ASSERT_FALSE(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	CU_ASSERT_EQUAL(write(fd, &value, sizeof(value)), 8);
+	CU_ASSERT_EQUAL(bn_notifier_signal(&n), 0);
+	CU_ASSERT_EQUAL(read(fd, &value, sizeof(value)), 8);
+	CU_ASSERT_EQUAL(bn_notifier_signal(&n), 0);
+	CU_ASSERT_EQUAL(read(fd, &value, sizeof(value)), 8);
+	CU_ASSERT_EQUAL(value, 1);
+	bn_notifier_finish(&n);
+}
+
+/* What a hostile VMM may hand over instead: no SIGPIPE, no waiting. */
+static void test_notifier_others(void)
+{
+	struct bn_notifier n;
+	int fds[2];
+	pair(SOCK_STREAM, fds);
+	bn_notifier_init(&n, fds[0]);
+	CU_ASSERT_EQUAL(n.kind, BN_NOTIFIER_SOCKET);
+	for (int i = 0; i < 100000; i++)
+		if (bn_notifier_signal(&n) != 0)
+			CU_FAIL("signal on a full socket");
+	bn_fd_close(&fds[1]);
+	CU_ASSERT_EQUAL(bn_notifier_signal(&n), -EPIPE);
+	bn_notifier_finish(&n);
+	CU_ASSERT_EQUAL(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	bn_notifier_init(&n, fds[1]);
+	bn_fd_close(&fds[0]);
+	CU_ASSERT_EQUAL(bn_notifier_signal(&n), -EPIPE);
+	bn_notifier_finish(&n);
+}
+
 static void test_event_socket(void)
 {
 	int fds[2];
@@ -262,6 +318,9 @@ int main(void)
 		{"eventfd", test_eventfd},
 		{"full blocking eventfd", test_eventfd_full},
 		{"socket as event", test_event_socket},
+		{"notifier: eventfd", test_notifier_eventfd},
+		{"notifier: blocking eventfd", test_notifier_blocking},
+		{"notifier: sockets and pipes", test_notifier_others},
 		{"messages with fds", test_messages},
 		{"more fds than expected", test_too_many_fds},
 		{"more fds than fit", test_hostile_fds},

@@ -33,6 +33,25 @@ int bn_fd_set_nonblock(int fd, bool nonblock);
  * are sockets). Never blocks: a full counter or socket already says what we wanted to say.
  * Returns 0 or -errno. */
 int bn_event_signal(int fd);
+
+/* A call fd that somebody else gave us, and what it was found to be: so that telling it takes one
+ * system call. All zero with fd -1 is "none". */
+struct bn_notifier {
+	int fd; /* owned; -1: none */
+	enum {
+		BN_NOTIFIER_POLLED, /* a blocking eventfd or a pipe: asked first */
+		BN_NOTIFIER_EVENTFD, /* its description does not block */
+		BN_NOTIFIER_SOCKET,
+	} kind;
+};
+/* Takes ownership of fd; -1: none. The description is shared with the giver, so its flags are
+ * looked at and not changed: who makes it blocking later and fills it stops whoever tells it. */
+void bn_notifier_init(struct bn_notifier *n, int fd);
+/* As bn_event_signal(); -EBADF for none. */
+int bn_notifier_signal(const struct bn_notifier *n);
+/* Closes the fd; none is left. */
+void bn_notifier_finish(struct bn_notifier *n);
+
 /* Takes whatever an eventfd counts, or drains a stream socket; true if there was something.
  * Never blocks, provided that fd is non-blocking. */
 bool bn_event_drain(int fd);
