@@ -56,10 +56,10 @@ static int handle_pidfd(int fd, uint32_t mask, void *data)
 	return 0;
 }
 
-static pid_t spawn(
-	const struct bn_renderer_program *program, const char *vm, int link_fd, int *pidfd)
+static pid_t spawn(const struct bn_renderer_program *program, const char *vm,
+	const char *shader_cache, int link_fd, int *pidfd)
 {
-	char *argv[10];
+	char *argv[12];
 	unsigned n = 0;
 	argv[n++] = (char *)program->path;
 	argv[n++] = (char *)"--link";
@@ -68,6 +68,10 @@ static pid_t spawn(
 	argv[n++] = (char *)vm;
 	argv[n++] = (char *)"--log";
 	argv[n++] = (char *)program->log_level;
+	if (shader_cache) {
+		argv[n++] = (char *)"--shader-cache";
+		argv[n++] = (char *)shader_cache;
+	}
 	if (!program->sandbox)
 		argv[n++] = (char *)"--no-sandbox";
 	argv[n] = NULL;
@@ -82,8 +86,8 @@ static pid_t spawn(
 }
 
 int bn_renderer_process_create(struct bn_renderer_process **out, struct wl_event_loop *loop,
-	const struct bn_renderer_program *program, const char *vm, int link_fd,
-	bn_renderer_exited exited, void *data)
+	const struct bn_renderer_program *program, const char *vm, const char *shader_cache,
+	int link_fd, bn_renderer_exited exited, void *data)
 {
 	struct bn_renderer_process *p = calloc(1, sizeof(*p));
 	if (!p)
@@ -91,7 +95,7 @@ int bn_renderer_process_create(struct bn_renderer_process **out, struct wl_event
 	p->exited = exited;
 	p->data = data;
 	p->pidfd = -1;
-	p->pid = spawn(program, vm, link_fd, &p->pidfd);
+	p->pid = spawn(program, vm, shader_cache, link_fd, &p->pidfd);
 	if (p->pid < 0) {
 		int err = (int)p->pid;
 		bn_error("%s: starting %s: %s", vm, program->path, strerror(-err));

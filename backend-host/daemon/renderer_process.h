@@ -25,11 +25,11 @@ struct bn_renderer_exit {
 /* The process is gone and reaped. Destroying it from here is allowed. */
 typedef void (*bn_renderer_exited)(void *data, const struct bn_renderer_exit *exit);
 
-/* Starts a renderer for the VM of that name; link_fd becomes its fd 3 and stays the caller's. 0
- * or -errno, logged. */
+/* Starts a renderer for the VM of that name; link_fd becomes its fd 3 and stays the caller's.
+ * shader_cache is its folder for compiled shaders, NULL: none is kept. 0 or -errno, logged. */
 int bn_renderer_process_create(struct bn_renderer_process **out, struct wl_event_loop *loop,
-	const struct bn_renderer_program *program, const char *vm, int link_fd,
-	bn_renderer_exited exited, void *data);
+	const struct bn_renderer_program *program, const char *vm, const char *shader_cache,
+	int link_fd, bn_renderer_exited exited, void *data);
 /* Kills the process if it still runs and waits for its end (which SIGKILL makes short; at most
  * two seconds). NULL is allowed. */
 void bn_renderer_process_destroy(struct bn_renderer_process *process);

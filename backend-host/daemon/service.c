@@ -122,6 +122,7 @@ int bn_service_init(struct bn_service *s, const struct bn_settings *settings,
 	s->context.loop = s->loop;
 	s->context.displays = &s->displays;
 	s->context.program = *program;
+	s->context.shader_cache = settings->shader_cache;
 	s->context.cgroups = bn_cgroups_open();
 	log_gpu(&s->context.gpu);
 	ret = init_vms(s);

@@ -62,11 +62,19 @@ static bool read_log(void *object, const char *key, const char *value, const cha
 	return bn_log_level_parse(value, &s->log);
 }
 
+static bool read_shader_cache(
+	void *object, const char *key, const char *value, const char **expected)
+{
+	struct bn_settings *s = object;
+	return copy_path(s->shader_cache, value, expected);
+}
+
 static const struct bn_config_key core_keys[] = {
 	{.name = "control-socket", .read = read_control_socket},
 	{.name = "runtime-dir", .read = read_runtime_dir},
 	{.name = "gpu", .read = read_gpu},
 	{.name = "log", .read = read_log},
+	{.name = "shader-cache", .read = read_shader_cache},
 	{0},
 };
 

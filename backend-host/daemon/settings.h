@@ -45,6 +45,7 @@ struct bn_settings {
 	enum bn_settings_gpu gpu;
 	char gpu_path[BN_SETTINGS_PATH_MAX];
 	enum bn_log_level log;
+	char shader_cache[BN_SETTINGS_PATH_MAX]; /* "": none is kept */
 	struct bn_settings_output outputs[BN_SETTINGS_OUTPUTS_MAX];
 	size_t num_outputs;
 	struct bn_settings_vm vms[BN_SETTINGS_VMS_MAX];

@@ -130,6 +130,21 @@ static int init_socket(struct bn_vm *vm)
 	return vm->listen_source ? 0 : -ENOMEM;
 }
 
+/* A VM without its cache is slower, not broken. */
+static void init_shader_cache(struct bn_vm *vm)
+{
+	const char *dir = vm->context->shader_cache;
+	if (!dir[0] || !vm->settings->gl)
+		return;
+	int ret = bn_shader_cache_make(vm->shader_cache, dir, vm->name);
+	if (ret == 0)
+		return;
+	bn_warn("%s: compiled shaders are not kept: %s/%s: %s; name another folder with "
+		"shader-cache=",
+		vm->name, dir, vm->name, strerror(-ret));
+	vm->shader_cache[0] = '\0';
+}
+
 int bn_vm_create(struct bn_vm **out, const struct bn_vm_context *context,
 	const struct bn_settings_vm *settings)
 {
@@ -150,6 +165,7 @@ int bn_vm_create(struct bn_vm **out, const struct bn_vm_context *context,
 		return ret;
 	}
 	vm->cgroup = bn_cgroup_create(context->cgroups, vm->name);
+	init_shader_cache(vm);
 	*out = vm;
 	return 0;
 }

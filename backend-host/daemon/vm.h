@@ -22,6 +22,7 @@ struct bn_vm_context {
 	struct bn_displays *displays;
 	struct bn_gpu gpu;
 	struct bn_renderer_program program;
+	const char *shader_cache;    /* folder of the VMs' folders; "": none is kept */
 	struct bn_cgroups *cgroups; /* NULL: none delegated */
 };
 

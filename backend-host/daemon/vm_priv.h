@@ -6,6 +6,7 @@
 
 #include "frames.h"
 #include "renderer_link.h"
+#include "shader_cache.h"
 #include "vu_connection.h"
 
 enum bn_vm_renderer_state {
@@ -43,6 +44,7 @@ struct bn_vm {
 	/* Bytes of guest memory that its limit allows for; UINT64_MAX: not set yet. */
 	uint64_t guest_memory_limit;
 
+	char shader_cache[BN_SHADER_CACHE_PATH_MAX]; /* "": none is kept */
 	int journal_fd, inflight_fd, stats_fd; /* -1: none yet */
 	const struct bn_stats *stats;          /* mapped; NULL: none */
 

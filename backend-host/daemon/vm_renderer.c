@@ -298,7 +298,8 @@ static int launch(struct bn_vm *vm)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	int ret = bn_renderer_process_create(&vm->process, vm->context->loop, &vm->context->program,
-		vm->name, pair[1], handle_exited, vm);
+		vm->name, vm->shader_cache[0] ? vm->shader_cache : NULL, pair[1], handle_exited,
+		vm);
 	bn_fd_close(&pair[1]);
 	if (ret < 0) {
 		bn_fd_close(&pair[0]);

@@ -21,6 +21,10 @@ struct bn_sandbox_spawn {
  * line naming the sysctl or setting at fault. Returns the pid and a pidfd in *pidfd, or -errno. */
 pid_t bn_sandbox_spawn(const struct bn_sandbox_spawn *spawn, int *pidfd);
 
+/* The ids that a process started so, with a user namespace, has outside of it: what is to be
+ * writable for it belongs to them. */
+void bn_sandbox_ids(uid_t *uid, gid_t *gid);
+
 struct bn_sandbox_config {
 	bool render_node;    /* a GPU node is in use: /sys parts that libdrm reads are kept too */
 	uint64_t memory_max; /* RLIMIT_AS-like bound in bytes, 0: none */

@@ -165,17 +165,25 @@ static int map_to(pid_t pid, uid_t uid, gid_t gid)
 	return ret < 0 ? ret : write_proc(pid, "gid_map", gid_map);
 }
 
+void bn_sandbox_ids(uid_t *uid, gid_t *gid)
+{
+	*uid = geteuid();
+	*gid = getegid();
+	if (*uid != 0)
+		return;
+	struct passwd *nobody = getpwnam("nobody");
+	*uid = nobody ? nobody->pw_uid : BN_SANDBOX_NOBODY;
+	*gid = nobody ? nobody->pw_gid : BN_SANDBOX_NOBODY;
+}
+
 static int map_ids(const struct child *c, pid_t pid)
 {
-	if (geteuid() == 0) {
-		struct passwd *nobody = getpwnam("nobody");
-		uid_t uid = nobody ? nobody->pw_uid : BN_SANDBOX_NOBODY;
-		gid_t gid = nobody ? nobody->pw_gid : BN_SANDBOX_NOBODY;
-		return map_to(pid, uid, gid);
-	}
+	uid_t uid;
+	gid_t gid;
+	bn_sandbox_ids(&uid, &gid);
 	/* Without privileges a gid may only be mapped by who can no longer drop groups. */
-	int ret = write_proc(pid, "setgroups", "deny");
-	return ret < 0 && ret != -ENOENT ? ret : map_to(pid, geteuid(), getegid());
+	int ret = geteuid() == 0 ? 0 : write_proc(pid, "setgroups", "deny");
+	return ret < 0 && ret != -ENOENT ? ret : map_to(pid, uid, gid);
 }
 
 static char **make_env(enum mode mode)

@@ -232,6 +232,66 @@ static void test_ctl(void)
 	e2e_close(&e);
 }
 
+/* Whether argument is one of a process's own. */
+static bool has_argument(pid_t pid, const char *argument)
+{
+	char path[32], text[4096];
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	FILE *file = fopen(path, "re");
+	size_t n = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+	if (file)
+		fclose(file);
+	text[n] = '\0';
+	for (size_t i = 0; i < n; i += strlen(text + i) + 1) {
+		if (strcmp(text + i, argument) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void check_cache(const char *dir, const char *vm)
+{
+	char path[E2E_PATH];
+	struct stat st = {0};
+	snprintf(path, sizeof(path), "%s/%s", dir, vm);
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode, S_IFDIR | 0700);
+	CU_ASSERT_TRUE(geteuid() == 0 ? st.st_uid != 0 : st.st_uid == geteuid());
+	CU_ASSERT_TRUE(e2e_vm_wait_is(&e, vm, "renderer_ready", 1));
+	CU_ASSERT_TRUE(has_argument((pid_t)e2e_vm_int(&e, vm, "renderer_pid"), path));
+}
+
+/* Each VM has a folder of its own, which only its renderer is told; none without GL. */
+static void test_shader_cache(void)
+{
+	char dir[64], path[E2E_PATH], ini[256];
+	struct stat st = {0};
+	mode_t mask = umask(077);
+	snprintf(dir, sizeof(dir), "/tmp/binnacle-cache-%d", (int)getpid());
+	snprintf(ini, sizeof(ini),
+		"shader-cache=%s\ngpu=surfaceless\n[vm one]\n[vm two]\n[vm flat]\ngl=no\n", dir);
+	CU_ASSERT_TRUE_FATAL(e2e_open(&e, ini));
+	umask(mask);
+	CU_ASSERT_EQUAL(stat(dir, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode, S_IFDIR | 0711);
+	check_cache(dir, "one");
+	check_cache(dir, "two");
+	snprintf(path, sizeof(path), "%s/one", dir);
+	CU_ASSERT_FALSE(has_argument((pid_t)e2e_vm_int(&e, "two", "renderer_pid"), path));
+	snprintf(path, sizeof(path), "%s/flat", dir);
+	CU_ASSERT_TRUE(stat(path, &st) < 0);
+	e2e_close(&e);
+	/* A folder that cannot be: said, and everything runs without. */
+	snprintf(ini, sizeof(ini), "shader-cache=/proc/none\ngpu=surfaceless\n[vm one]\n");
+	CU_ASSERT_TRUE_FATAL(e2e_open(&e, ini));
+	CU_ASSERT_TRUE(e2e_vm_wait_is(&e, "one", "renderer_ready", 1));
+	CU_ASSERT_FALSE(has_argument(
+		(pid_t)e2e_vm_int(&e, "one", "renderer_pid"), "--shader-cache"));
+	e2e_close(&e);
+	char *argv[] = {(char *)"/bin/rm", (char *)"-rf", dir, NULL};
+	CU_ASSERT_EQUAL(e2e_run(argv, out, sizeof(out)), 0);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -245,6 +305,7 @@ int main(void)
 		{"a file in a socket's place", test_file_in_place},
 		{"folders that cannot be", test_unwritable},
 		{"binnaclectl", test_ctl},
+		{"shader cache", test_shader_cache},
 		CU_TEST_INFO_NULL,
 	};
 	return bn_unit_main("config", tests);

@@ -43,6 +43,7 @@ static void test_whole(void)
 					"control-socket=/tmp/c\n"
 					"gpu=/dev/dri/renderD129\n"
 					"log=debug\n"
+					"shader-cache=/tmp/s\n"
 					"[output left]\n"
 					"mode=1280x480@59.94\n"
 					"size-mm=292x109\n"
@@ -64,6 +65,7 @@ static void test_whole(void)
 	CU_ASSERT_EQUAL(settings.gpu, BN_SETTINGS_GPU_NODE);
 	CU_ASSERT_STRING_EQUAL(settings.gpu_path, "/dev/dri/renderD129");
 	CU_ASSERT_EQUAL(settings.log, BN_LOG_DEBUG);
+	CU_ASSERT_STRING_EQUAL(settings.shader_cache, "/tmp/s");
 	CU_ASSERT_EQUAL_FATAL(settings.num_outputs, 2);
 	const struct bn_output_config *left = &settings.outputs[0].config;
 	CU_ASSERT_EQUAL(left->width, 1280);
