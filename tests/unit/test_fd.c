@@ -58,6 +58,8 @@ static void test_memfd(void)
 	CU_ASSERT_EQUAL(ftruncate(fd, 4096), -1);
 	CU_ASSERT_EQUAL(ftruncate(fd, 16384), -1);
 	CU_ASSERT_FALSE(fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE);
+	/* A renderer that was taken over must not spoil the journal for its successors. */
+	CU_ASSERT_EQUAL(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
 	CU_ASSERT_EQUAL(bn_memfd_check(fd, 8192), 0);
 	CU_ASSERT_EQUAL(bn_memfd_check(fd, 8193), -EINVAL);
 	bn_fd_close(&fd);

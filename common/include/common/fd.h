@@ -16,7 +16,8 @@ void bn_fd_close(int *fd);
 void bn_fds_close(int *fds, size_t n);
 
 /* A memfd of `size` bytes (zeroed), sealed against growing and shrinking (so that no holder can
- * make another one fault by truncating it; F_SEAL_WRITE is not set, udmabuf needs it unset).
+ * make another one fault by truncating it) and against further seals (F_SEAL_WRITE would keep it
+ * from the next holder, and from udmabuf, for good).
  * Returns the fd or -errno. */
 int bn_memfd_create(const char *name, uint64_t size);
 
