@@ -96,4 +96,8 @@ bool bn_gl_stream_has_query(const uint32_t *words, uint32_t count);
 
 void bn_gl_reader_finish(struct bn_gl *gl);
 
+/* Why textures do not leave as dma-bufs, in one line; NULL when they do, as far as is known. text
+ * is written to if need be. */
+const char *bn_gl_no_export(const struct bn_gl *gl, char *text, size_t size);
+
 #endif

@@ -1,15 +1,19 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/fd.h"
+#include "common/log.h"
 
 #include "gl_priv.h"
 #include "probe.h"
 
 #define PROBE_RES 1u
+#define NOBODY 65534u
 
 static void put_string(FILE *out, const char *text)
 {
@@ -80,18 +84,12 @@ static void put_export(FILE *out, struct bn_gl *gl)
 			scanout.planes == 1 ? "" : "s", (unsigned long long)scanout.modifier);
 		put_row(out, name, true, reason);
 		bn_fds_close(scanout.fd, 4);
-	} else if (!gl->egl.has_export && bn_gl_is_software(gl)) {
-		put_row(out, name, false,
-			"the software rasteriser exports through /dev/udmabuf (with Mesa 24.1 or "
-			"newer), "
-			"which it cannot open; frames are copied once");
-	} else if (!gl->egl.has_export) {
-		put_row(out, name, false,
-			"the driver lacks EGL_MESA_image_dma_buf_export; frames are copied once");
 	} else {
-		put_row(out, name, false,
-			"the driver offers EGL_MESA_image_dma_buf_export and fails; frames are "
-			"copied once");
+		char why[160], reason[200];
+		const char *known = bn_gl_no_export(gl, why, sizeof(why));
+		snprintf(reason, sizeof(reason), "%s; frames are copied once",
+			known ? known : strerror(-ret));
+		put_row(out, name, false, reason);
 	}
 	bn_gl_resource_unref(gl, PROBE_RES);
 }
@@ -179,6 +177,19 @@ static void put_vulkan(FILE *out)
 		out);
 }
 
+/* A renderer of a service that runs as root does not, and other devices open for it. */
+static void drop_root(void)
+{
+	if (geteuid() != 0)
+		return;
+	/* Root's is not for other ids. */
+	setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
+	/* In a user namespace there may be no other id: then nothing changes. */
+	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+		setresuid(NOBODY, NOBODY, NOBODY) < 0)
+		bn_debug("gl: probing as root: %s", strerror(errno));
+}
+
 int bn_probe_print_json(FILE *out, const char *node)
 {
 	static const struct bn_gl_listener listener = {.fence = ignore_fence};
@@ -188,6 +199,7 @@ int bn_probe_print_json(FILE *out, const char *node)
 		fd = open(node, O_RDWR | O_CLOEXEC);
 		node_error = fd < 0 ? -errno : 0;
 	}
+	drop_root();
 	if (!node_error)
 		bn_gl_create(&gl, node ? BN_LINK_GPU_RENDER_NODE : BN_LINK_GPU_SURFACELESS, fd,
 			&listener, NULL);

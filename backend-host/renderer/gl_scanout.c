@@ -8,6 +8,8 @@
  * memcpy, as the texture is stored in that order), as RGBA with red and blue swapped by us 0.92 ms,
  * virglrenderer's transfer 0.79 ms. The first needs no iovec and takes any stride. */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <drm_fourcc.h>
@@ -82,6 +84,35 @@ static uint32_t without_alpha(uint32_t fourcc)
 	}
 }
 
+/* llvmpipe asks for udmabuf by its path when it starts, and offers the extension only then. */
+static const char *no_udmabuf(char *text, size_t size)
+{
+	const char *hint = "";
+	int fd = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	if (fd >= 0) {
+		bn_fd_close(&fd);
+		return "the software rasteriser is older than Mesa 24.1";
+	}
+	if (errno == EACCES || errno == EPERM)
+		hint = ": the user that renderers run as needs access (udev)";
+	else if (errno == ENOENT)
+		hint = ": the kernel offers none (CONFIG_UDMABUF)";
+	snprintf(text, size, "the software rasteriser needs /dev/udmabuf: %s%s", strerror(errno),
+		hint);
+	return text;
+}
+
+const char *bn_gl_no_export(const struct bn_gl *gl, char *text, size_t size)
+{
+	if (gl->export_failed)
+		return "the driver offers EGL_MESA_image_dma_buf_export and fails";
+	if (gl->egl.has_export)
+		return NULL;
+	if (bn_gl_is_software(gl))
+		return no_udmabuf(text, size);
+	return "the driver lacks EGL_MESA_image_dma_buf_export";
+}
+
 static bool export_image(struct bn_gl *gl, EGLImage image, struct bn_gl_scanout *out)
 {
 	int fourcc = 0, planes = 0;
@@ -134,7 +165,8 @@ int bn_gl_export(struct bn_gl *gl, uint32_t res_id, struct bn_gl_scanout *out)
 		/* It fails for good on a rasteriser without udmabuf (Mesa before 24.1 offers it
 		 * there all the same). */
 		gl->export_failed = true;
-		bn_info("gl: this driver cannot export textures as dma-bufs: frames are read back");
+		bn_info("gl: frames are copied once: the driver offers "
+			"EGL_MESA_image_dma_buf_export and fails");
 		return -ENOTSUP;
 	}
 	if (format->opaque)

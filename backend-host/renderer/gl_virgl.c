@@ -177,6 +177,10 @@ int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
 	if (gpu == BN_LINK_GPU_RENDER_NODE && bn_gl_is_software(gl))
 		bn_warn("gl: no driver for the render node: the processor draws instead (%s)",
 			gl->name);
+	char text[160];
+	const char *no_export = bn_gl_no_export(gl, text, sizeof(text));
+	if (no_export)
+		bn_info("gl: frames are copied once: %s", no_export);
 	*out = gl;
 	return 0;
 fail_egl:
