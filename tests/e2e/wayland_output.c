@@ -3,11 +3,14 @@
  * the time, each exactly once. Started by wayland_output.sh. */
 #include <drm_fourcc.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/udmabuf.h>
 #include <png.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -56,6 +59,20 @@ static void handle_destroy(void *data, struct bn_buffer *buffer)
 
 static const struct bn_buffer_listener buffer_listener = {.destroy = handle_destroy};
 
+/* With BN_TEST_DMABUF pictures are dma-bufs. Closes the memfd. */
+static int dmabuf_of(int memfd, size_t size)
+{
+	struct udmabuf_create create = {
+		.memfd = (uint32_t)memfd, .flags = UDMABUF_FLAGS_CLOEXEC, .size = size};
+	int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	int fd = ioctl(device, UDMABUF_CREATE, &create);
+
+	check(fd >= 0, "no dma-buf");
+	close(device);
+	close(memfd);
+	return fd;
+}
+
 /* The upper half of the memory has one colour, the lower half the other. */
 static struct bn_buffer *buffer_new(uint32_t width, uint32_t height, uint32_t fourcc,
 	uint32_t first, uint32_t second, bool y_invert)
@@ -68,17 +85,25 @@ static struct bn_buffer *buffer_new(uint32_t width, uint32_t height, uint32_t fo
 		.modifier = DRM_FORMAT_MOD_LINEAR,
 		.planes = 1,
 		.stride = {width * 4},
-		.fd = {bn_memfd_create("picture", (uint64_t)width * height * 4), -1, -1, -1},
+		.fd = {-1, -1, -1, -1},
 		.y_invert = y_invert,
 	};
-	size_t size = (size_t)width * height * 4;
-	uint32_t *pixels = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, attrs.fd[0], 0);
+	/* Whole pages, as dma-bufs are. */
+	size_t size = ((size_t)width * height * 4 + 4095) & ~(size_t)4095;
+	size_t pixels_size = (size_t)width * height * 4;
+	int memfd = bn_memfd_create("picture", size);
+	uint32_t *pixels = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
 	struct bn_buffer *buffer;
 
 	check(pixels != MAP_FAILED, "no memory for a picture");
-	for (size_t i = 0; i < size / 4; i++)
-		pixels[i] = i < size / 8 ? first : second;
+	for (size_t i = 0; i < pixels_size / 4; i++)
+		pixels[i] = i < pixels_size / 8 ? first : second;
 	munmap(pixels, size);
+	attrs.fd[0] = memfd;
+	if (getenv("BN_TEST_DMABUF")) {
+		attrs.kind = BN_BUFFER_DMABUF;
+		attrs.fd[0] = dmabuf_of(memfd, size);
+	}
 	check(bn_buffer_create(&buffer, &attrs, &buffer_listener, NULL) == 0, "no buffer");
 	return buffer;
 }

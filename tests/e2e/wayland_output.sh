@@ -2,7 +2,8 @@
 # wayland_output.sh PROGRAM RENDERER [GLOBALS]
 #
 # Starts a headless weston with that renderer (gl or pixman) and PROGRAM (wayland_output.c) as its client,
-# which does without the GLOBALS (comma-separated). 77 (skipped) where there is no weston.
+# which does without the GLOBALS (comma-separated). 77 (skipped) where there is no weston. With BN_TEST_DMABUF the
+# pictures are dma-bufs, and weston must show the very ones that it was given.
 set -euo pipefail
 
 program=$(realpath "$1") renderer=$2
@@ -44,10 +45,24 @@ done
 
 cd "$dir"
 export WAYLAND_DISPLAY=binnacle-test
+[ -z "${BN_TEST_DMABUF:-}" ] || export WAYLAND_DEBUG=client
 if ! "$program" "$weston" 2>"$dir/error"; then
-	cat "$dir/error" "$dir/weston.log"
+	{ grep -v '^\[' "$dir/error" || tail -n 50 "$dir/error"; cat "$dir/weston.log"; }
 	exit 1
 fi
-cat "$dir/error"
+grep -v '^\[' "$dir/error"
+# Each dma-buf became a buffer of weston's, and each of those was shown.
+imports() {
+	awk '{ sub(/^\[[^]]*\] */, ""); sub(/^\{[^}]*\} */, "") }
+		/^-> zwp_linux_buffer_params_v1.*\.create\(/ { asked++ }
+		/^zwp_linux_buffer_params_v1.*\.failed/ { failed++ }
+		/^zwp_linux_buffer_params_v1.*\.created/ { match($0, /wl_buffer[#@][0-9]+/); id = substr($0, RSTART, RLENGTH); made++; waits[id] = 1 }
+		/^-> wl_surface.*\.attach\(/ { match($0, /wl_buffer[#@][0-9]+/); id = substr($0, RSTART, RLENGTH); if (waits[id]) { shown++; waits[id] = 0 } }
+		END {
+			printf "dma-bufs: %d asked for, %d imported, %d failed, %d shown\n", asked, made, failed, shown
+			exit !(made >= 7 && made == asked && shown == made && !failed)
+		}' "$dir/error"
+}
+[ -z "${BN_TEST_DMABUF:-}" ] || imports
 if grep -i 'protocol error' "$dir/error" "$dir/weston.log"; then exit 1; fi
 grep -q 'output test: no longer shown on Wayland' "$dir/error" || { echo "the loss was not logged"; exit 1; }

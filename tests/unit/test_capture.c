@@ -306,7 +306,7 @@ static void test_dmabuf(void)
 	attrs.kind = BN_BUFFER_DMABUF;
 	attrs.fd[0] = dmabuf_of(RED);
 	if (attrs.fd[0] < 0) {
-		printf("(no /dev/udmabuf, not run) ");
+		bn_unit_no_dmabuf();
 		return;
 	}
 	rig_init(&rig);

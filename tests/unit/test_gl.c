@@ -1,14 +1,19 @@
 /* The GPU library, driven directly with hand-made command streams on the software rasteriser. */
 #include "unit.h"
 
+#include <drm_fourcc.h>
 #include <errno.h>
+#include <linux/dma-buf.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/fd.h"
 #include "common/log.h"
 
 #include "gl.h"
@@ -197,25 +202,6 @@ static void test_scanout_info(void)
 	bn_gl_resource_unref(gl, RES);
 }
 
-/* Either a dma-buf that is one, or -ENOTSUP: which, depends on the driver. */
-static void test_export(void)
-{
-	struct bn_gl_scanout out;
-	CU_ASSERT_EQUAL(bn_gl_export(gl, RES, &out), -EINVAL);
-	CU_ASSERT_EQUAL(create_2d(RES, BN_VIRGL_FORMAT_B8G8R8X8, 0), 0);
-	int ret = bn_gl_export(gl, RES, &out);
-	CU_ASSERT_TRUE(ret == 0 || ret == -ENOTSUP);
-	if (ret == 0) {
-		CU_ASSERT_TRUE(out.planes >= 1 && out.planes <= 4);
-		CU_ASSERT_TRUE(out.stride[0] >= WIDTH * 4);
-		for (unsigned i = 0; i < out.planes; i++) {
-			CU_ASSERT_TRUE(out.fd[i] >= 0);
-			close(out.fd[i]);
-		}
-	}
-	bn_gl_resource_unref(gl, RES);
-}
-
 static int upload(uint32_t *pixels, uint32_t x, uint32_t y, uint32_t w, uint32_t h)
 {
 	struct iovec iov[3] = {
@@ -255,6 +241,77 @@ static void fill(uint32_t *pixels)
 {
 	for (unsigned i = 0; i < WIDTH * HEIGHT; i++)
 		pixels[i] = 0xff000000u | (i * 2654435761u >> 8);
+}
+
+/* What lies in an exported picture, as seen by who gets it; the driver may store it in either order of
+ * colours. */
+static void check_exported(const struct bn_gl_scanout *out, bool swapped, const uint32_t *want)
+{
+	struct dma_buf_sync sync = {.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ};
+	size_t size = out->offset[0] + (size_t)out->stride[0] * HEIGHT;
+	uint8_t *map = mmap(NULL, size, PROT_READ, MAP_SHARED, out->fd[0], 0);
+	unsigned wrong = 0;
+	CU_ASSERT_TRUE_FATAL(map != MAP_FAILED);
+	CU_ASSERT_EQUAL(ioctl(out->fd[0], DMA_BUF_IOCTL_SYNC, &sync), 0);
+	for (unsigned y = 0; y < HEIGHT; y++) {
+		unsigned row = out->y_invert ? HEIGHT - 1 - y : y;
+		const uint8_t *pixels = map + out->offset[0] + (size_t)row * out->stride[0];
+		for (unsigned x = 0; x < WIDTH; x++) {
+			uint32_t pixel;
+			memcpy(&pixel, pixels + x * sizeof(pixel), sizeof(pixel));
+			if (swapped)
+				pixel = (pixel & 0xff00) | (pixel & 0xff) << 16 |
+					(pixel >> 16 & 0xff);
+			wrong += (pixel ^ want[y * WIDTH + x]) & 0xffffff ? 1 : 0;
+		}
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	munmap(map, size);
+}
+
+/* Either a dma-buf that is one, or -ENOTSUP: which, depends on the driver. What is drawn before and after the export
+ * is in it. */
+static void check_export(uint32_t format, uint32_t flags, uint32_t fourcc, uint32_t other)
+{
+	static uint32_t in[WIDTH * HEIGHT];
+	struct bn_gl_scanout out;
+	CU_ASSERT_EQUAL(create_2d(RES, format, flags), 0);
+	fill(in);
+	CU_ASSERT_EQUAL(upload(in, 0, 0, WIDTH, HEIGHT), 0);
+	CU_ASSERT_TRUE(finish(0));
+	int ret = bn_gl_export(gl, RES, &out);
+	CU_ASSERT_TRUE(ret == 0 || ret == -ENOTSUP);
+	if (ret == 0) {
+		CU_ASSERT_TRUE(out.planes >= 1 && out.planes <= 4);
+		CU_ASSERT_TRUE(out.stride[0] >= WIDTH * 4);
+		CU_ASSERT_TRUE(out.fourcc == fourcc || out.fourcc == other);
+		CU_ASSERT_EQUAL(out.y_invert, flags == BN_VIRGL_RESOURCE_Y_0_TOP);
+		for (unsigned i = 0; i < out.planes; i++)
+			CU_ASSERT_TRUE(out.fd[i] >= 0);
+		if (out.planes == 1 && out.modifier == 0) {
+			check_exported(&out, out.fourcc == other, in);
+			in[0] = ~in[0];
+			CU_ASSERT_EQUAL(upload(in, 0, 0, WIDTH, HEIGHT), 0);
+			CU_ASSERT_TRUE(finish(0));
+			check_exported(&out, out.fourcc == other, in);
+		}
+		bn_fds_close(out.fd, 4);
+	} else {
+		bn_unit_no_dmabuf();
+	}
+	bn_gl_resource_unref(gl, RES);
+}
+
+static void test_export(void)
+{
+	struct bn_gl_scanout out;
+	CU_ASSERT_EQUAL(bn_gl_export(gl, RES, &out), -EINVAL);
+	check_export(BN_VIRGL_FORMAT_B8G8R8X8, 0, DRM_FORMAT_XRGB8888, DRM_FORMAT_XBGR8888);
+	check_export(BN_VIRGL_FORMAT_B8G8R8X8, BN_VIRGL_RESOURCE_Y_0_TOP, DRM_FORMAT_XRGB8888,
+		DRM_FORMAT_XBGR8888);
+	check_export(BN_VIRGL_FORMAT_B8G8R8A8, BN_VIRGL_RESOURCE_Y_0_TOP, DRM_FORMAT_ARGB8888,
+		DRM_FORMAT_ABGR8888);
+	check_export(BN_VIRGL_FORMAT_R8G8B8X8, 0, DRM_FORMAT_XBGR8888, DRM_FORMAT_XRGB8888);
 }
 
 /* What the guest wrote comes back to it, and is read back for display the same way up, whichever

@@ -10,4 +10,8 @@
  * afterwards than before (each is named on stderr). Meant to be the return value of main(). */
 int bn_unit_main(const char *suite, const CU_TestInfo *tests);
 
+/* For a test that finds no way to make dma-bufs and passes over what needs them: says so, and fails where
+ * BN_TEST_DMABUF is set, which promises that there is one (tests/uml-host). */
+void bn_unit_no_dmabuf(void);
+
 #endif
