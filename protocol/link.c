@@ -258,6 +258,14 @@ int bn_link_check(const struct bn_link_header *header, const void *payload, size
 	return kind->ok(&copy, nfds) ? 0 : -EPROTO;
 }
 
+void bn_link_text_clean(char text[BN_LINK_TEXT])
+{
+	for (size_t i = 0; i < BN_LINK_TEXT && text[i]; i++) {
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			text[i] = '?';
+	}
+}
+
 const char *bn_link_name(uint32_t type)
 {
 	const struct kind *kind = find_kind(type);

@@ -351,6 +351,18 @@ static void test_cursor_and_fault(void)
 	REFUSES(TO_DAEMON(BN_LINK_FAULT, f, 0));
 }
 
+static void test_text(void)
+{
+	char text[BN_LINK_TEXT] = "GL \xff\xc3 \x1b[2J\x7f\n~ ok";
+
+	bn_link_text_clean(text);
+	CU_ASSERT_STRING_EQUAL(text, "GL ?? ?[2J??~ ok");
+	memset(text, 0xff, sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	bn_link_text_clean(text);
+	CU_ASSERT_EQUAL(strspn(text, "?"), sizeof(text) - 1);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -364,6 +376,7 @@ int main(void)
 		{"BUFFER_NEW", test_buffers},
 		{"FRAME", test_frames},
 		{"cursor and FAULT", test_cursor_and_fault},
+		{"text to be shown", test_text},
 		CU_TEST_INFO_NULL,
 	};
 

@@ -178,6 +178,9 @@ struct bn_link_fault {
  * anything. */
 int bn_link_check(const struct bn_link_header *header, const void *payload, size_t size,
 	size_t nfds, bool from_renderer);
+/* Makes a checked text of a renderer fit to be shown: what is not printable ASCII becomes '?'. In
+ * JSON a stray byte would make everything around it unreadable, other VMs' numbers too. */
+void bn_link_text_clean(char text[BN_LINK_TEXT]);
 /* For logs; "?" for unknown types. */
 const char *bn_link_name(uint32_t type);
 
