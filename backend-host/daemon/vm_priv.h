@@ -21,7 +21,7 @@ struct bn_vm {
 	const struct bn_settings_vm *settings;
 	const char *name;
 
-	int listen_fd;
+	int listen_fd, spare_fd; /* the latter of bn_unix_accept() */
 	struct wl_event_source *listen_source;
 	struct bn_vu_connection *connection; /* NULL: nobody is connected */
 	unsigned long refused;               /* gate of the log */
@@ -39,7 +39,9 @@ struct bn_vm {
 	unsigned failed_restores; /* in a row */
 	struct bn_backoff backoff;
 	struct wl_event_source *retry; /* timer of the back-off; NULL: never needed yet */
-	unsigned long faults;          /* gate of the log */
+	/* Timer of what the renderer owes; NULL: never needed yet. */
+	struct wl_event_source *deadline;
+	unsigned long faults; /* gate of the log */
 	struct bn_cgroup *cgroup;
 	/* Bytes of guest memory that its limit allows for; UINT64_MAX: not set yet. */
 	uint64_t guest_memory_limit;

@@ -27,6 +27,12 @@
 /* Mesa, its compiler and the GPU library themselves, on top of what a VM's resources may take. */
 #define OVERHEAD_BYTES (512ull << 20)
 
+/* A renderer that is stuck, in a driver or on purpose, would keep its VMM waiting for ever: that
+ * waits for memory and rings with all of its virtual processors stopped. Far above what either
+ * takes: a stop waits for the GPU, and a driver may have much to compile. */
+#define ANSWER_MS 15000
+#define START_MS 60000
+
 /* Renderers with a past that die before they have taken it over. */
 #define FAILED_RESTORES_MAX 3
 
@@ -70,6 +76,14 @@ static int make_memfds(struct bn_vm *vm)
 	return 0;
 }
 
+/* ---- deadlines ---- */
+
+static void set_deadline(struct bn_vm *vm, int ms)
+{
+	if (vm->deadline)
+		wl_event_source_timer_update(vm->deadline, ms);
+}
+
 /* ---- messages ---- */
 
 int bn_vm_renderer_send(struct bn_vm *vm, enum bn_link_type type, const void *payload, size_t size,
@@ -77,6 +91,8 @@ int bn_vm_renderer_send(struct bn_vm *vm, enum bn_link_type type, const void *pa
 {
 	if (!vm->link || vm->renderer_state == BN_VM_RENDERER_ENDING)
 		return -EPIPE;
+	if (seq) /* an answer is due */
+		set_deadline(vm, ANSWER_MS);
 	return bn_renderer_link_send(vm->link, type, payload, size, fds, nfds, seq);
 }
 
@@ -120,6 +136,7 @@ static void end_renderer(struct bn_vm *vm)
 	if (!vm->process || vm->renderer_state == BN_VM_RENDERER_ENDING)
 		return;
 	vm->renderer_state = BN_VM_RENDERER_ENDING;
+	set_deadline(vm, 0);
 	if (vm->link)
 		bn_renderer_link_close(vm->link);
 	bn_renderer_process_kill(vm->process);
@@ -133,6 +150,15 @@ static void renderer_fault(struct bn_vm *vm, const char *what)
 	end_renderer(vm);
 }
 
+static int handle_deadline(void *data)
+{
+	struct bn_vm *vm = data;
+	renderer_fault(vm, vm->renderer_state == BN_VM_RENDERER_STARTING
+				   ? "it does not get ready"
+				   : "it does not answer");
+	return 0;
+}
+
 static void handle_ready(struct bn_vm *vm, const struct bn_link_ready *ready)
 {
 	if (vm->renderer_state != BN_VM_RENDERER_STARTING) {
@@ -140,7 +166,10 @@ static void handle_ready(struct bn_vm *vm, const struct bn_link_ready *ready)
 		return;
 	}
 	vm->about = *ready;
+	bn_link_text_clean(vm->about.gl_renderer);
+	bn_link_text_clean(vm->about.gl_version);
 	vm->renderer_state = BN_VM_RENDERER_READY;
+	set_deadline(vm, 0);
 	bn_info("%s: renderer ready: %s; sandbox:%s%s%s%s", vm->name,
 		ready->gl_renderer[0] ? ready->gl_renderer : "2D only",
 		ready->sandbox & BN_LINK_SANDBOX_NAMESPACES ? " namespaces" : "",
@@ -163,7 +192,10 @@ static bool handle_ack(struct bn_vm *vm, const struct bn_link_ack *ack, const ch
 	*why = "it acknowledged what it was not asked for";
 	if (!vm->connection || bn_vu_session_ack(bn_vu_connection_session(vm->connection), ack) < 0)
 		return false;
-	if (!bn_vu_session_busy(bn_vu_connection_session(vm->connection))) {
+	if (bn_vu_session_busy(bn_vu_connection_session(vm->connection))) {
+		set_deadline(vm, ANSWER_MS); /* for the next one */
+	} else {
+		set_deadline(vm, 0);
 		/* All that the last one had is with this one. */
 		vm->failed_restores = 0;
 		vm->restarting = false;
@@ -248,6 +280,7 @@ static void forget_renderer(struct bn_vm *vm)
 	vm->link = NULL;
 	vm->process = NULL;
 	vm->renderer_state = BN_VM_RENDERER_NONE;
+	set_deadline(vm, 0);
 	bn_frames_renderer_gone(vm->frames);
 	if (vm->connection)
 		bn_vu_session_detach(bn_vu_connection_session(vm->connection));
@@ -308,6 +341,9 @@ static int launch(struct bn_vm *vm)
 	bn_vm_renderer_update_limits(vm);
 	bn_cgroup_add(vm->cgroup, bn_renderer_process_pid(vm->process));
 	vm->renderer_state = BN_VM_RENDERER_STARTING;
+	if (!vm->deadline)
+		vm->deadline = wl_event_loop_add_timer(vm->context->loop, handle_deadline, vm);
+	set_deadline(vm, START_MS);
 	return bn_renderer_link_create(&vm->link, vm->context->loop, pair[0], &link_listener, vm);
 }
 
@@ -374,6 +410,9 @@ void bn_vm_renderer_finish(struct bn_vm *vm)
 	if (vm->retry)
 		wl_event_source_remove(vm->retry);
 	vm->retry = NULL;
+	if (vm->deadline)
+		wl_event_source_remove(vm->deadline);
+	vm->deadline = NULL;
 	bn_renderer_link_destroy(vm->link);
 	vm->link = NULL;
 	bn_renderer_process_destroy(vm->process);

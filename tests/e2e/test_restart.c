@@ -409,6 +409,28 @@ static void test_hang(void)
 	bystander_stop(cluster);
 }
 
+/* A front end waits for memory and rings with its processors stopped: a renderer that does not
+ * answer is replaced under it. */
+static void test_no_answer(void)
+{
+	struct tg_vm vm;
+	struct tg_image image;
+	static uint32_t pixels[W * H];
+	struct bystander *cluster = bystander_start(&e, "cluster", 128, 96);
+	if (!guest_open(&vm))
+		return;
+	show(&vm, &image, 1, 82, pixels);
+	pid_t pid = renderer();
+	CU_ASSERT_EQUAL(kill(pid, SIGSTOP), 0);
+	CU_ASSERT(tg_vm_stop_ring(&vm, 0) >= 0);
+	CU_ASSERT_NOT_EQUAL(renderer(), pid);
+	CU_ASSERT_EQUAL(e2e_differences(&e, "main", pixels, 0, 0, W, H), 0);
+	bystander_check(cluster);
+	tg_image_finish(&image);
+	tg_vm_close(&vm);
+	bystander_stop(cluster);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -421,6 +443,7 @@ int main(void)
 		{"front end killed", test_kill_front_end},
 		{"memory goes back", test_baseline},
 		{"renderer stopped", test_hang},
+		{"renderer that does not answer", test_no_answer},
 		{"service stops", test_stop},
 		CU_TEST_INFO_NULL,
 	};
