@@ -1,6 +1,7 @@
 #include "common/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -171,4 +172,28 @@ int bn_unix_listen(const char *path, int type, unsigned mode)
 fail:
 	bn_fd_close(&fd);
 	return ret;
+}
+
+static int take_connection(int sock)
+{
+	int fd;
+	do {
+		fd = accept4(sock, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	} while (fd < 0 && errno == EINTR);
+	return fd < 0 ? -errno : fd;
+}
+
+int bn_unix_accept(int sock, int *spare)
+{
+	if (*spare < 0)
+		*spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int fd = take_connection(sock);
+	if (fd != -EMFILE && fd != -ENFILE)
+		return fd;
+	bn_fd_close(spare);
+	int refused = take_connection(sock);
+	if (refused >= 0)
+		bn_fd_close(&refused);
+	*spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd;
 }

@@ -27,6 +27,7 @@ struct client {
 struct bn_control {
 	struct bn_service *service;
 	int fd;
+	int spare_fd; /* of bn_unix_accept() */
 	struct wl_event_source *source;
 	struct wl_list clients; /* client.link */
 	unsigned num_clients;
@@ -76,9 +77,12 @@ static int handle_client(int fd, uint32_t mask, void *data)
 static int handle_listen(int fd, uint32_t mask, void *data)
 {
 	struct bn_control *control = data;
-	int client_fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (client_fd < 0)
+	int client_fd = bn_unix_accept(fd, &control->spare_fd);
+	if (client_fd < 0) {
+		if (client_fd == -EMFILE || client_fd == -ENFILE)
+			bn_warn("a control client is refused: %s", strerror(-client_fd));
 		return 0;
+	}
 	struct client *c = control->num_clients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
 	if (!c) {
 		bn_fd_close(&client_fd);
@@ -104,6 +108,7 @@ int bn_control_create(struct bn_control **out, struct bn_service *service)
 	if (!control)
 		return -ENOMEM;
 	control->service = service;
+	control->spare_fd = -1;
 	wl_list_init(&control->clients);
 	control->fd = bn_listen(
 		service->settings->control_socket, SOCK_SEQPACKET, 0600, "control-socket");
@@ -132,5 +137,6 @@ void bn_control_destroy(struct bn_control *control)
 	if (control->fd >= 0)
 		unlink(control->service->settings->control_socket);
 	bn_fd_close(&control->fd);
+	bn_fd_close(&control->spare_fd);
 	free(control);
 }

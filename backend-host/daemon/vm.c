@@ -88,9 +88,12 @@ static void accept_front_end(struct bn_vm *vm, int fd)
 
 static int handle_listen(int fd, uint32_t mask, void *data)
 {
-	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct bn_vm *vm = data;
+	int client = bn_unix_accept(fd, &vm->spare_fd);
 	if (client >= 0)
-		accept_front_end(data, client);
+		accept_front_end(vm, client);
+	else if ((client == -EMFILE || client == -ENFILE) && bn_log_gate(&vm->refused))
+		bn_warn("%s: a front end is refused: %s", vm->name, strerror(-client));
 	return 0;
 }
 
@@ -154,7 +157,7 @@ int bn_vm_create(struct bn_vm **out, const struct bn_vm_context *context,
 	vm->context = context;
 	vm->settings = settings;
 	vm->name = settings->name;
-	vm->listen_fd = vm->journal_fd = vm->inflight_fd = vm->stats_fd = -1;
+	vm->listen_fd = vm->spare_fd = vm->journal_fd = vm->inflight_fd = vm->stats_fd = -1;
 	vm->guest_memory_limit = UINT64_MAX;
 	bn_monitor_init(&vm->monitor);
 	int ret = init_frames(vm);
@@ -191,6 +194,7 @@ void bn_vm_destroy(struct bn_vm *vm)
 	if (vm->listen_fd >= 0)
 		unlink(vm->settings->socket);
 	bn_fd_close(&vm->listen_fd);
+	bn_fd_close(&vm->spare_fd);
 	bn_vu_connection_destroy(vm->connection);
 	bn_vm_renderer_finish(vm);
 	bn_frames_destroy(vm->frames);

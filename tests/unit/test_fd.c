@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -310,6 +312,44 @@ static void test_listen_wrong(void)
 	CU_ASSERT_EQUAL(bn_unix_listen(lengthy, SOCK_STREAM, 0600), -ENAMETOOLONG);
 }
 
+/* With no fd left a connection is refused, not left to wake the loop again and again. */
+static void test_accept_without_fds(void)
+{
+	char path[64];
+	struct rlimit limit, low;
+	int spare = -1;
+	snprintf(path, sizeof(path), "/tmp/binnacle-accept-%d", (int)getpid());
+	int sock = bn_unix_listen(path, SOCK_STREAM, 0600);
+	CU_ASSERT_FATAL(sock >= 0);
+	CU_ASSERT_EQUAL(bn_unix_accept(sock, &spare), -EAGAIN);
+	int client = bn_unix_connect(path, SOCK_STREAM);
+	int peer = bn_unix_accept(sock, &spare);
+	CU_ASSERT_TRUE(peer >= 0 && (fcntl(peer, F_GETFL) & O_NONBLOCK));
+	bn_fd_close(&peer);
+	bn_fd_close(&client);
+	client = bn_unix_connect(path, SOCK_STREAM);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	low = limit;
+	low.rlim_cur = 40;
+	setrlimit(RLIMIT_NOFILE, &low);
+	int filler[40];
+	size_t n = 0;
+	while (n < 40 && (filler[n] = bn_fd_dup(client)) >= 0)
+		n++;
+	CU_ASSERT_EQUAL(bn_unix_accept(sock, &spare), -EMFILE);
+	CU_ASSERT_TRUE(spare >= 0);
+	struct pollfd waits = {.fd = sock, .events = POLLIN};
+	CU_ASSERT_EQUAL(poll(&waits, 1, 0), 0);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	bn_fds_close(filler, n);
+	char byte;
+	CU_ASSERT_EQUAL(read(client, &byte, 1), 0);
+	bn_fd_close(&client);
+	bn_fd_close(&spare);
+	bn_fd_close(&sock);
+	unlink(path);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -328,6 +368,7 @@ int main(void)
 		{"more fds than fit", test_hostile_fds},
 		{"packets", test_packets},
 		{"listen and connect", test_listen},
+		{"accept without fds", test_accept_without_fds},
 		{"paths that cannot be listened on", test_listen_wrong},
 		CU_TEST_INFO_NULL,
 	};

@@ -71,6 +71,11 @@ long bn_recvmsg(int sock, void *data, size_t len, int *fds, size_t *nfds, int fl
  * on is replaced; a live one gives -EADDRINUSE, anything that is no socket -EEXIST. type:
  * SOCK_STREAM or SOCK_SEQPACKET. */
 int bn_unix_listen(const char *path, int type, unsigned mode);
+/* Takes one connection, close-on-exec and non-blocking; fd or -errno (-EAGAIN: none waits). *spare
+ * (-1 at first, closed by the caller at the end) is an fd kept for the day when none is left: it
+ * makes room to take the connection and close it (-EMFILE). Left waiting, it would wake a
+ * level-triggered loop without end. */
+int bn_unix_accept(int sock, int *spare);
 /* Connects to such a socket; fd or -errno. */
 int bn_unix_connect(const char *path, int type);
 
