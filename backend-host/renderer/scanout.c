@@ -288,8 +288,9 @@ static void job_done(void *data, bool cancelled)
 	 * drawing and be taken for up to date. */
 	bn_pool_damage(so, &job->damage);
 	bn_rect_join(&so->damage, &job->damage);
-	if (job->picture.number <= so->sent_number) {
-		/* A newer frame is on its way and speaks for this flush, too. */
+	if (job->picture.number <= so->sent_number ||
+		(so->ready.valid && job->picture.number < so->ready.number)) {
+		/* A newer frame is on its way, or waits to be, and speaks for this flush, too. */
 	} else if (so->res_id == 0) {
 		flushes_over(dev, job->index, job->picture.number);
 	} else {
