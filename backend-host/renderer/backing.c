@@ -57,8 +57,13 @@ int bn_backing_attach(struct bn_device *dev, struct bn_resource *res,
 	struct bn_backing *b = &res->backing;
 	int r;
 
+	if (count > BN_BACKING_TOTAL_MAX - dev->backing_entries) {
+		free(entries);
+		return -ENOMEM;
+	}
 	b->entries = entries;
 	b->count = count;
+	dev->backing_entries += count;
 	b->size = 0;
 	for (uint32_t i = 0; i < count; i++)
 		b->size += entries[i].len;
@@ -75,6 +80,7 @@ int bn_backing_attach(struct bn_device *dev, struct bn_resource *res,
 void bn_backing_detach(struct bn_device *dev, struct bn_resource *res)
 {
 	gl_take(dev, res);
+	dev->backing_entries -= res->backing.count;
 	free(res->backing.entries);
 	free(res->backing.iov);
 	memset(&res->backing, 0, sizeof(res->backing));
@@ -164,7 +170,7 @@ bool bn_transfer_2d(struct bn_device *dev, struct bn_resource *res, const struct
 		need > res->backing.size - offset)
 		return false;
 	if (shared)
-		pthread_mutex_lock(&dev->lock);
+		bn_device_lock(dev);
 	transfer_rows(res, r, offset);
 	if (shared)
 		pthread_mutex_unlock(&dev->lock);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 
 #include "device.h"
@@ -116,6 +117,7 @@ uint32_t bn_cmd_attach_backing(struct bn_device *dev, struct bn_cmd *cmd, const 
 	struct bn_resource *res = bn_resource_get(dev, c->resource_id);
 	struct bn_backing_entry *entries;
 	uint32_t count = c->nr_entries;
+	int r;
 
 	if (!res)
 		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
@@ -127,8 +129,10 @@ uint32_t bn_cmd_attach_backing(struct bn_device *dev, struct bn_cmd *cmd, const 
 	entries = entries_read(cmd->request, &count);
 	if (!entries)
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-	if (bn_backing_attach(dev, res, entries, count, false) < 0)
-		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	r = bn_backing_attach(dev, res, entries, count, false);
+	if (r < 0)
+		return r == -ENOMEM ? VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY
+				    : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	bn_state_backing(dev, res);
 	return VIRTIO_GPU_RESP_OK_NODATA;
 }

@@ -114,6 +114,9 @@ int bn_resource_contexts(const struct bn_resource *res, uint32_t **ids, unsigned
 	const struct bn_attachment *at;
 	int count = wl_list_length(&res->attachments);
 
+	/* Every one costs a fence, for every flush. */
+	if (count > BN_RESOURCE_CONTEXTS_MAX)
+		count = BN_RESOURCE_CONTEXTS_MAX;
 	*ids = NULL;
 	*n = 0;
 	if (count == 0)
@@ -121,6 +124,11 @@ int bn_resource_contexts(const struct bn_resource *res, uint32_t **ids, unsigned
 	*ids = calloc((size_t)count, sizeof(**ids));
 	if (!*ids)
 		return -ENOMEM;
-	wl_list_for_each(at, &res->attachments, resource_link)(*ids)[(*n)++] = at->context->id;
+	wl_list_for_each(at, &res->attachments, resource_link)
+	{
+		if (*n == (unsigned)count)
+			break;
+		(*ids)[(*n)++] = at->context->id;
+	}
 	return 0;
 }

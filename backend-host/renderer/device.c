@@ -116,6 +116,15 @@ void bn_device_set_gl(struct bn_device *dev, struct bn_gl *gl)
 	dev->num_capsets = gl ? bn_gl_capsets(gl, dev->capsets) : 0;
 }
 
+void bn_device_lock(struct bn_device *dev)
+{
+	if (pthread_mutex_trylock(&dev->lock) == 0)
+		return;
+	__atomic_fetch_add(&dev->lock_wanted, 1, __ATOMIC_SEQ_CST);
+	pthread_mutex_lock(&dev->lock);
+	__atomic_fetch_sub(&dev->lock_wanted, 1, __ATOMIC_SEQ_CST);
+}
+
 uint64_t bn_device_features(const struct bn_device *dev)
 {
 	uint64_t features = (1ull << VIRTIO_GPU_F_EDID) | (1ull << VIRTIO_GPU_F_RESOURCE_UUID);

@@ -22,6 +22,8 @@
 #define BN_CONTEXTS_MAX 1024u
 #define BN_ATTACHMENTS_MAX 262144u
 #define BN_BACKING_ENTRIES_MAX 262144u
+#define BN_BACKING_TOTAL_MAX (4u << 20) /* of all resources; 32 bytes each */
+#define BN_RESOURCE_CONTEXTS_MAX 64     /* that a flush waits for */
 #define BN_SUBMIT_MAX (16u << 20)
 #define BN_2D_SIZE_MAX 8192u /* pixels each way */
 #define BN_CURSOR_SIZE 64u
@@ -145,7 +147,8 @@ struct bn_device {
 	struct bn_device_config config;
 	struct bn_stats *stats;
 	pthread_mutex_t lock;
-	struct bn_gl *gl; /* not owned; NULL: 2D only */
+	unsigned lock_wanted; /* the ring thread waits for it */
+	struct bn_gl *gl;     /* not owned; NULL: 2D only */
 	struct bn_fences *fences;
 	struct bn_journal *journal; /* owned; may be NULL */
 	uint64_t features;          /* the driver's */
@@ -155,7 +158,9 @@ struct bn_device {
 	struct bn_idmap resources, contexts;
 	uint32_t attachments;
 	uint64_t host_bytes, next_serial, next_buffer_id, frame_seq;
-	unsigned announced; /* whole-resource buffers that the daemon knows */
+	uint64_t pool_bytes;      /* of all read-back pictures: bounded like host_bytes */
+	uint32_t backing_entries; /* of all resources */
+	unsigned announced;       /* whole-resource buffers that the daemon knows */
 	struct bn_scanout scanout[BN_LINK_SCANOUTS];
 	void *submit; /* private copy of a command stream, BN_SUBMIT_MAX at most */
 	size_t submit_size;
@@ -186,6 +191,9 @@ int bn_device_create(struct bn_device **out, const struct bn_device_config *conf
 void bn_device_set_gl(struct bn_device *dev, struct bn_gl *gl);
 /* NULL is allowed. Requests that wait are answered first. */
 void bn_device_destroy(struct bn_device *dev);
+/* Takes dev->lock for the ring thread: the cursor thread, which a guest can keep busy without
+ * end, makes way for it. Released with pthread_mutex_unlock(). */
+void bn_device_lock(struct bn_device *dev);
 /* VIRTIO_GPU_F_* bits that can be offered. */
 uint64_t bn_device_features(const struct bn_device *dev);
 /* Everything that the driver made goes. */
@@ -234,7 +242,7 @@ uint32_t bn_format_fourcc(uint32_t virtio_format);
 
 /* backing.c */
 /* Takes over entries (malloced). iovecs are made at once; what is not guest memory is -EFAULT
- * and nothing changes (entries freed), unless lazy. */
+ * and nothing changes (entries freed), unless lazy. -ENOMEM, also past BN_BACKING_TOTAL_MAX. */
 int bn_backing_attach(struct bn_device *dev, struct bn_resource *res,
 	struct bn_backing_entry *entries, uint32_t count, bool lazy);
 void bn_backing_detach(struct bn_device *dev, struct bn_resource *res);
@@ -277,8 +285,8 @@ void bn_scanout_presented(struct bn_device *dev, const struct bn_link_presented 
 void bn_scanout_released(struct bn_device *dev, uint64_t buffer_id);
 /* Before a resource goes. */
 void bn_scanout_forget(struct bn_device *dev, struct bn_resource *res);
-/* The contexts that a resource is attached to; *ids is malloced (NULL when there are none).
- * -ENOMEM. */
+/* The contexts that a resource is attached to, of very many the BN_RESOURCE_CONTEXTS_MAX newest;
+ * *ids is malloced (NULL when there are none). -ENOMEM. */
 int bn_resource_contexts(const struct bn_resource *res, uint32_t **ids, unsigned *n);
 
 /* pool.c: read-back pictures of a scanout, and the damage that they have to catch up with */

@@ -40,6 +40,7 @@ void bn_pool_finish(struct bn_device *dev, struct bn_scanout *so)
 		dev->config.ops->send(
 			dev->config.data, BN_LINK_BUFFER_GONE, &gone, sizeof(gone), NULL, 0);
 		munmap(slot->pixels, pool_bytes(so));
+		dev->pool_bytes -= pool_bytes(so);
 		memset(slot, 0, sizeof(*slot));
 	}
 	so->pool_width = 0;
@@ -56,15 +57,23 @@ static bool slot_create(struct bn_device *dev, struct bn_scanout *so, struct bn_
 		.planes = 1,
 		.stride[0] = so->pool_width * PIXEL_SIZE,
 	};
-	int fd = bn_memfd_create("binnacle-readback", pool_bytes(so));
+	uint64_t max = dev->config.host_memory_max;
+	int fd;
 
+	/* On an account of their own: a guest whose resources fill its memory still has a display.
+	 */
+	if (max != 0 && (pool_bytes(so) > max || dev->pool_bytes > max - pool_bytes(so)))
+		return false;
+	fd = bn_memfd_create("binnacle-readback", pool_bytes(so));
 	if (fd < 0)
 		return false;
 	slot->pixels = mmap(NULL, pool_bytes(so), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (slot->pixels == MAP_FAILED) {
+		slot->pixels = NULL;
 		bn_fd_close(&fd);
 		return false;
 	}
+	dev->pool_bytes += pool_bytes(so);
 	msg.id = ++dev->next_buffer_id;
 	slot->buffer_id = msg.id;
 	slot->busy = false;
@@ -105,6 +114,15 @@ struct bn_slot *bn_pool_get(
 
 void bn_pool_damage(struct bn_scanout *so, const struct virtio_gpu_rect *r)
 {
+	struct virtio_gpu_rect cut = *r;
+
+	/* It may be of a picture larger than the slots, which are made for the last one shown. */
+	if (cut.x >= so->pool_width || cut.y >= so->pool_height)
+		return;
+	if (cut.width > so->pool_width - cut.x)
+		cut.width = so->pool_width - cut.x;
+	if (cut.height > so->pool_height - cut.y)
+		cut.height = so->pool_height - cut.y;
 	for (unsigned i = 0; i < BN_SLOTS; i++)
-		bn_rect_join(&so->slot[i].stale, r);
+		bn_rect_join(&so->slot[i].stale, &cut);
 }

@@ -1,6 +1,7 @@
 #include <drm_fourcc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "common/fd.h"
 #include "device.h"
@@ -65,7 +66,7 @@ static int resource_register(struct bn_device *dev, struct bn_resource *res)
 
 	res->serial = ++dev->next_serial;
 	wl_list_init(&res->attachments);
-	pthread_mutex_lock(&dev->lock);
+	bn_device_lock(dev);
 	r = bn_idmap_put(&dev->resources, res->id, res);
 	pthread_mutex_unlock(&dev->lock);
 	if (r < 0)
@@ -76,10 +77,23 @@ static int resource_register(struct bn_device *dev, struct bn_resource *res)
 	return 0;
 }
 
+/* The lowest free number is what an fd gets, so it tells how many are taken. A quarter (512 at
+ * most) stays free: the daemon's messages bring fds, and without them this process is lost. */
+static bool fds_left(int fd)
+{
+	struct rlimit limit;
+	rlim_t spare;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return true;
+	spare = limit.rlim_cur / 4 < 512 ? limit.rlim_cur / 4 : 512;
+	return (rlim_t)fd < limit.rlim_cur - spare;
+}
+
 static int pixels_create(struct bn_resource *res)
 {
 	res->fd = bn_memfd_create("binnacle-2d", res->host_bytes);
-	if (res->fd < 0)
+	if (res->fd < 0 || !fds_left(res->fd))
 		return -1;
 	res->pixels = mmap(NULL, res->host_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, res->fd, 0);
 	if (res->pixels != MAP_FAILED)
@@ -126,12 +140,50 @@ uint32_t bn_resource_create_2d(struct bn_device *dev, const struct virtio_gpu_re
 	return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-/* What a 3D resource takes, near enough for a bound: 4 bytes a texel (1 in a buffer), a third
- * more with mipmaps. UINT64_MAX when it cannot be. */
+/* Formats of more than 4 bytes (virgl_hw.h, enum virgl_formats). */
+static uint32_t texel_size(uint32_t format)
+{
+	static const struct {
+		uint16_t first, last;
+		uint8_t channel; /* bytes, in runs of R, RG, RGB, RGBA; 0: */
+		uint8_t texel;   /* bytes of each */
+	} wide[] = {
+		{24, 27, 8, 0},   /* R64 */
+		{28, 47, 4, 0},   /* R32 */
+		{48, 63, 2, 0},   /* R16 */
+		{87, 90, 4, 0},   /* R32 FIXED */
+		{91, 94, 2, 0},   /* R16 FLOAT */
+		{126, 126, 0, 8}, /* Z32_FLOAT_S8X24 */
+		{161, 161, 0, 8}, /* L32A32 */
+		{185, 192, 2, 0}, /* R16 integers */
+		{193, 200, 4, 0}, /* R32 integers */
+		{220, 220, 0, 8}, /* L32A32 integers */
+		{224, 224, 0, 8},
+		{234, 238, 0, 8},  /* R16G16B16X16 */
+		{239, 241, 0, 16}, /* R32G32B32X32 */
+		{246, 246, 0, 8},  /* R32A32 */
+		{251, 252, 0, 8},
+	};
+
+	for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++) {
+		uint32_t bytes;
+
+		if (format < wide[i].first || format > wide[i].last)
+			continue;
+		bytes = wide[i].channel * ((format - wide[i].first) % 4 + 1) + wide[i].texel;
+		return bytes > PIXEL_SIZE ? bytes : PIXEL_SIZE;
+	}
+	return PIXEL_SIZE;
+}
+
+#define TARGET_BUFFER 0u
+
+/* What a 3D resource takes, near enough for a bound: whole texels of 4 bytes or more (1 in a
+ * buffer), a third more with mipmaps. UINT64_MAX when it cannot be. */
 static uint64_t estimate_3d(const struct bn_gl_resource_args *a)
 {
-	const uint32_t factor[] = {
-		a->height, a->depth, a->array_size, a->nr_samples, a->target == 0 ? 1 : PIXEL_SIZE};
+	const uint32_t factor[] = {a->height, a->depth, a->array_size, a->nr_samples,
+		a->target == TARGET_BUFFER ? 1 : texel_size(a->format)};
 	uint64_t bytes = a->width;
 
 	for (size_t i = 0; i < sizeof(factor) / sizeof(factor[0]); i++) {
@@ -145,7 +197,6 @@ static uint64_t estimate_3d(const struct bn_gl_resource_args *a)
 
 /* virgl_hw.h, VIRGL_BIND_*: vertex, index, constant, command arguments, stream output, query. */
 #define BIND_BUFFER_ONLY (1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 | 1u << 11 | 1u << 15)
-#define TARGET_BUFFER 0u
 
 uint32_t bn_resource_create_3d(struct bn_device *dev, const struct bn_gl_resource_args *args)
 {
@@ -194,7 +245,7 @@ void bn_resource_destroy(struct bn_device *dev, struct bn_resource *res)
 	if (res->is_3d)
 		bn_gl_resource_unref(dev->gl, res->id);
 	dev->host_bytes -= res->host_bytes;
-	pthread_mutex_lock(&dev->lock);
+	bn_device_lock(dev);
 	bn_idmap_remove(&dev->resources, res->id);
 	pthread_mutex_unlock(&dev->lock);
 	bn_stat_set(&dev->stats->resources, dev->resources.count);

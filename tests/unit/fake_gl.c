@@ -163,6 +163,8 @@ int bn_gl_export(struct bn_gl *gl, uint32_t res_id, struct bn_gl_scanout *out)
 int bn_gl_read_back(struct bn_gl *gl, uint32_t res_id, uint32_t x, uint32_t y, uint32_t w,
 	uint32_t h, void *dst, uint32_t stride)
 {
+	if (x > gl->width || w > gl->width - x || y > gl->height || h > gl->height - y)
+		return -EINVAL;
 	gl->read_backs++;
 	for (uint32_t row = y; row < y + h; row++)
 		memset((char *)dst + (size_t)row * stride + 4ul * x, (int)res_id, 4ul * w);

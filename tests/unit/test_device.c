@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "common/fd.h"
 #include "cursor.h"
@@ -628,6 +629,143 @@ static void test_scanout_read_back(void)
 	teardown();
 }
 
+/* A drawing larger than the slots, shown by nobody in the end, must not leave them unusable. */
+static void test_read_back_sizes(void)
+{
+	setup(true);
+	gl_screen();
+	IS(create_3d(3, 128, 128), OK);
+	IS(ctx_command(VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, 1, 3), OK);
+	IS(flush(1, 64, 64), 0);
+	gpu_finish();
+	uint64_t first = frame.buffer;
+	presented(0, frame.seq);
+	IS(flush(1, 64, 64), 0);
+	gpu_finish();
+	CU_ASSERT_EQUAL(frames, 2);
+	bn_scanout_released(dev, first);
+	IS(scanout(0, 3, 0, 0, 128, 128), OK);
+	IS(flush(3, 128, 128), 0);
+	gpu_finish();
+	IS(scanout(0, 1, 0, 0, 64, 64), OK);
+	IS(flush(1, 64, 64), 0);
+	gpu_finish();
+	presented(0, frame.seq);
+	CU_ASSERT_EQUAL(frames, 3);
+	CU_ASSERT_EQUAL(frame.buffer, first);
+	teardown();
+}
+
+/* The contexts of two pictures finish in the wrong order, because one of them is destroyed. */
+static void test_flush_order(void)
+{
+	unsigned before;
+
+	setup(true);
+	IS(ctx_create(1, 2), OK);
+	IS(ctx_create(2, 2), OK);
+	for (uint32_t id = 1; id <= 2; id++) {
+		IS(create_3d(id, 64, 64), OK);
+		IS(ctx_command(VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, id, id), OK);
+	}
+	IS(scanout(0, 1, 0, 0, 64, 64), OK);
+	before = answers;
+	IS(flush(1, 64, 64), 0);
+	gpu_finish();
+	IS(flush(1, 64, 64), 0);
+	IS(scanout(0, 2, 0, 0, 64, 64), OK);
+	IS(flush(2, 64, 64), 0);
+	IS(ctx_command(VIRTIO_GPU_CMD_CTX_DESTROY, 2, 0), OK);
+	gpu_finish();
+	CU_ASSERT_EQUAL(answers, before + 2);
+	presented(0, frame.seq);
+	CU_ASSERT_EQUAL(answers, before + 3);
+	presented(0, frame.seq);
+	CU_ASSERT_EQUAL(answers, before + 5); /* nothing waits for a frame that never comes */
+	CU_ASSERT_EQUAL(frames, 2);
+	teardown();
+}
+
+/* Pictures for read-back count, too. */
+static void test_read_back_memory(void)
+{
+	setup(true);
+	gl.width = gl.height = 2048; /* 16 MiB a picture, of 64 */
+	IS(ctx_create(1, 2), OK);
+	IS(create_3d(1, 2048, 2048), OK);
+	IS(ctx_command(VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, 1, 1), OK);
+	IS(scanout(0, 1, 0, 0, 2048, 2048), OK);
+	IS(scanout(1, 1, 0, 0, 2048, 2048), OK);
+	for (unsigned i = 0; i < 4; i++) {
+		flush(1, 64, 64);
+		gpu_finish();
+		presented(0, frame.seq);
+		presented(1, frame.seq);
+	}
+	CU_ASSERT_EQUAL(buffers - gones, 4);
+	IS(scanout(0, 0, 0, 0, 0, 0), OK);
+	IS(scanout(1, 0, 0, 0, 0, 0), OK);
+	CU_ASSERT_EQUAL(buffers - gones, 0);
+	CU_ASSERT_EQUAL(dev->pool_bytes, 0);
+	teardown();
+}
+
+/* Resources hold an fd each; the last ones stay free for what the daemon sends. */
+static void test_fds_left(void)
+{
+	struct rlimit old, few;
+	uint32_t id = 1, r;
+	int fd;
+
+	setup(false);
+	getrlimit(RLIMIT_NOFILE, &old);
+	few = old;
+	few.rlim_cur = 128;
+	setrlimit(RLIMIT_NOFILE, &few);
+	while ((r = create_2d(id, 2, 8, 8)) == OK)
+		id++;
+	CU_ASSERT_EQUAL(r, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	CU_ASSERT_TRUE(id > 64);
+	fd = bn_fd_dup(journal_fd);
+	CU_ASSERT_TRUE(fd >= 0);
+	bn_fd_close(&fd);
+	IS(unref(1), OK);
+	IS(create_2d(id, 2, 8, 8), OK);
+	setrlimit(RLIMIT_NOFILE, &old);
+	teardown();
+}
+
+/* The bound on host memory knows wide pixels. */
+static void test_wide_formats(void)
+{
+	struct virtio_gpu_resource_create_3d c = {{.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D},
+		.resource_id = 1, .target = 2, .format = 31, .bind = 2, .width = 1024,
+		.height = 1024, .depth = 1, .array_size = 1};
+
+	setup(true);
+	IS(SEND(c), OK);
+	CU_ASSERT_EQUAL(stats.resource_bytes, 16u << 20);
+	c.resource_id = 2;
+	c.array_size = 4;
+	IS(SEND(c), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	teardown();
+}
+
+/* Lists of backing entries are host memory. */
+static void test_backing_total(void)
+{
+	setup(false);
+	IS(create_2d(1, 2, 8, 8), OK);
+	dev->backing_entries = BN_BACKING_TOTAL_MAX;
+	IS(attach(1, GUEST, 256, 1), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	dev->backing_entries = 0;
+	IS(attach(1, GUEST, 256, 1), OK);
+	CU_ASSERT_EQUAL(dev->backing_entries, 1);
+	IS(detach(1), OK);
+	CU_ASSERT_EQUAL(dev->backing_entries, 0);
+	teardown();
+}
+
 static void test_unref_in_flight(void)
 {
 	unsigned before;
@@ -785,6 +923,12 @@ int main(void)
 		{"submit sizes", test_submit_sizes},
 		{"GL scanout, exported", test_scanout_export},
 		{"GL scanout, read back", test_scanout_read_back},
+		{"sizes of read-back", test_read_back_sizes},
+		{"memory for read-back", test_read_back_memory},
+		{"flushes out of order", test_flush_order},
+		{"open files left", test_fds_left},
+		{"wide formats", test_wide_formats},
+		{"backing lists", test_backing_total},
 		{"resource gone while drawn", test_unref_in_flight},
 		{"reset", test_reset},
 		{"restored", test_restore},
