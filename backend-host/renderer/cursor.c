@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "common/fd.h"
 #include "common/log.h"
@@ -272,13 +273,32 @@ static bool run_one(struct bn_cursor *cursor)
 	return true;
 }
 
+/* With the lock held on entry and exit. A mutex knows no queue: without a moment's sleep this
+ * thread would have it again before the other one woke up. */
+static void make_way(struct bn_cursor *cursor)
+{
+	const struct timespec moment = {.tv_nsec = 50000};
+
+	pthread_mutex_unlock(&cursor->dev->lock);
+	nanosleep(&moment, NULL);
+	pthread_mutex_lock(&cursor->dev->lock);
+}
+
 static void run_queue(struct bn_cursor *cursor)
 {
-	do {
+	bn_vq_suppress_kicks(cursor->vq, true);
+	while (!cursor->paused && !cursor->quit) {
+		if (run_one(cursor)) {
+			if (__atomic_load_n(&cursor->dev->lock_wanted, __ATOMIC_SEQ_CST) > 0)
+				make_way(cursor);
+			continue;
+		}
+		if (!bn_vq_suppress_kicks(cursor->vq, false))
+			break;
+		/* Something came in the last moment, or there was no memory for it. */
 		bn_vq_suppress_kicks(cursor->vq, true);
-		while (run_one(cursor))
-			;
-	} while (!cursor->paused && !cursor->quit && bn_vq_suppress_kicks(cursor->vq, false));
+		make_way(cursor);
+	}
 }
 
 static void *cursor_thread(void *data)
@@ -351,7 +371,7 @@ static void update_show(struct bn_cursor *cursor, struct cursor_update *update)
 		type = image_3d(cursor, update, &msg);
 	else if (update->cmd.resource_id != 0 && !res)
 		type = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	pthread_mutex_lock(&dev->lock);
+	bn_device_lock(dev);
 	if (type == VIRTIO_GPU_RESP_OK_NODATA && res && !res->is_3d)
 		type = image_2d(cursor, res, &update->cmd, &msg);
 	else
@@ -367,7 +387,7 @@ static struct cursor_update *update_first(struct bn_cursor *cursor)
 {
 	struct cursor_update *update = NULL;
 
-	pthread_mutex_lock(&cursor->dev->lock);
+	bn_device_lock(cursor->dev);
 	if (!wl_list_empty(&cursor->updates))
 		update = wl_container_of(cursor->updates.next, update, link);
 	pthread_mutex_unlock(&cursor->dev->lock);
@@ -428,7 +448,7 @@ static void complete_all(struct bn_cursor *cursor)
 
 void bn_cursor_pause(struct bn_cursor *cursor)
 {
-	pthread_mutex_lock(&cursor->dev->lock);
+	bn_device_lock(cursor->dev);
 	cursor->paused = true;
 	complete_all(cursor);
 	pthread_mutex_unlock(&cursor->dev->lock);
@@ -438,7 +458,7 @@ void bn_cursor_forget(struct bn_cursor *cursor)
 {
 	struct cursor_update *update;
 
-	pthread_mutex_lock(&cursor->dev->lock);
+	bn_device_lock(cursor->dev);
 	/* bn_fences_reset() will report the wait of the first as cancelled; without the update
 	 * there is nothing left to show. */
 	while (!wl_list_empty(&cursor->updates)) {
@@ -450,7 +470,7 @@ void bn_cursor_forget(struct bn_cursor *cursor)
 
 void bn_cursor_start(struct bn_cursor *cursor)
 {
-	pthread_mutex_lock(&cursor->dev->lock);
+	bn_device_lock(cursor->dev);
 	cursor->paused = false;
 	pthread_mutex_unlock(&cursor->dev->lock);
 	bn_event_signal(cursor->wake_fd);
@@ -495,7 +515,7 @@ void bn_cursor_destroy(struct bn_cursor *cursor)
 {
 	if (!cursor)
 		return;
-	pthread_mutex_lock(&cursor->dev->lock);
+	bn_device_lock(cursor->dev);
 	__atomic_store_n(&cursor->quit, true, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&cursor->dev->lock);
 	bn_event_signal(cursor->wake_fd);

@@ -32,7 +32,7 @@ static void handle_features(struct bn_renderer *r, const struct bn_link_header *
 static void memory_begin(struct bn_renderer *r)
 {
 	bn_backing_suspend_all(r->dev);
-	pthread_mutex_lock(&r->dev->lock);
+	bn_device_lock(r->dev);
 	for (unsigned i = 0; i < BN_LINK_QUEUES; i++)
 		bn_vq_park(r->vq[i]);
 }
@@ -115,7 +115,7 @@ static int start_cursor(struct bn_renderer *r, const struct bn_link_vring *m, in
 {
 	int error;
 
-	pthread_mutex_lock(&r->dev->lock);
+	bn_device_lock(r->dev);
 	error = bn_vq_start(r->vq[1], m, r->dev->features, kick_fd);
 	pthread_mutex_unlock(&r->dev->lock);
 	if (error == 0)
@@ -150,7 +150,7 @@ static void handle_call(struct bn_renderer *r, const struct bn_link_header *head
 		fds[0] = -1;
 	if (fd >= 0)
 		bn_fd_set_nonblock(fd, true);
-	pthread_mutex_lock(&r->dev->lock);
+	bn_device_lock(r->dev);
 	bn_vq_set_call(r->vq[m->value], fd);
 	pthread_mutex_unlock(&r->dev->lock);
 }
