@@ -145,11 +145,16 @@ static void journal_write(struct bn_journal *journal, uint32_t type, const void 
 int bn_journal_append(struct bn_journal *journal, uint32_t type, const void *fixed,
 	size_t fixed_size, const void *more, size_t more_size)
 {
-	uint64_t size = (uint64_t)fixed_size + more_size;
+	uint64_t size = (uint64_t)fixed_size + more_size, room;
 
 	if (!journal)
 		return 0;
-	if (size <= UINT32_MAX && record_bytes(size) <= journal->half_size - journal->used) {
+	room = journal->half_size - journal->used;
+	/* Live state never fills a half: or, once it is that large, each further record would have
+	 * all of it written anew. */
+	if (journal->compacting)
+		room = room > journal->half_size / 4 ? room - journal->half_size / 4 : 0;
+	if (size <= UINT32_MAX && record_bytes(size) <= room) {
 		journal_write(journal, type, fixed, fixed_size, more, more_size);
 		return 0;
 	}
@@ -177,7 +182,7 @@ int bn_journal_compact(struct bn_journal *journal)
 	if (bn_log_gate(&journal->overflows))
 		bn_warn("journal: the live state needs more than %llu bytes; a restart would "
 			"lose part of it",
-			(unsigned long long)journal->half_size);
+			(unsigned long long)(journal->half_size / 4 * 3));
 	return -ENOSPC;
 }
 

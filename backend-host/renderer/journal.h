@@ -33,8 +33,8 @@ void bn_journal_replay(struct bn_journal *journal,
 
 /* Adds one record: `fixed` followed by `more` (may be NULL with a size of 0). Call it after the
  * state changed: when the half is full, the live state replaces all records and this one is part
- * of it. -ENOSPC when even the live state does not fit: then a successor will not know what was
- * left out. journal NULL: 0, nothing. */
+ * of it. -ENOSPC when even the live state does not fit (three quarters of a half are for it): then
+ * a successor will not know what was left out. journal NULL: 0, nothing. */
 int bn_journal_append(struct bn_journal *journal, uint32_t type, const void *fixed,
 	size_t fixed_size, const void *more, size_t more_size);
 /* Rewrites the live state into the other half. -ENOSPC as above. */

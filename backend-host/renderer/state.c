@@ -72,19 +72,26 @@ static void context_write(struct bn_journal *journal, const struct bn_context *c
 	bn_journal_append(journal, RECORD_CTX, &record, sizeof(record), NULL, 0);
 }
 
+static void backings_write(struct bn_journal *journal, const struct bn_device *dev, bool is_3d)
+{
+	const struct bn_resource *res;
+	uint32_t at = 0;
+
+	while ((res = bn_idmap_next(&dev->resources, &at))) {
+		if (res->backing.entries && res->is_3d == is_3d)
+			backing_write(journal, res);
+	}
+}
+
+/* What is large comes last: if there is no room for all, that is what a successor lacks. */
 static void handle_live(void *data, struct bn_journal *journal)
 {
 	struct bn_device *dev = data;
 	void *object;
 	uint32_t at = 0;
 
-	while ((object = bn_idmap_next(&dev->resources, &at))) {
-		const struct bn_resource *res = object;
-
-		resource_write(journal, res);
-		if (res->backing.entries)
-			backing_write(journal, res);
-	}
+	while ((object = bn_idmap_next(&dev->resources, &at)))
+		resource_write(journal, object);
 	at = 0;
 	while ((object = bn_idmap_next(&dev->contexts, &at)))
 		context_write(journal, object);
@@ -92,6 +99,8 @@ static void handle_live(void *data, struct bn_journal *journal)
 		if (dev->scanout[i].res_id != 0)
 			scanout_write(journal, dev, i);
 	}
+	backings_write(journal, dev, false);
+	backings_write(journal, dev, true);
 }
 
 static const struct bn_journal_ops journal_ops = {.live = handle_live};

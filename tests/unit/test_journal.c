@@ -16,6 +16,7 @@
 static uint32_t live[ITEMS];
 static uint32_t read_back[ITEMS];
 static unsigned records;
+static unsigned lives, filler; /* compactions; more that is alive */
 
 struct set {
 	uint32_t index, value;
@@ -29,6 +30,9 @@ static void handle_live(void *data, struct bn_journal *journal)
 		if (live[i])
 			bn_journal_append(journal, 1, &set, sizeof(set), NULL, 0);
 	}
+	for (unsigned i = 0; i < filler; i++)
+		bn_journal_append(journal, 2, "filler", 6, NULL, 0);
+	lives++;
 }
 
 static const struct bn_journal_ops ops = {.live = handle_live};
@@ -119,6 +123,25 @@ static void test_overflow(void)
 	bn_journal_destroy(journal);
 	bn_journal_destroy(open_fd(fd, true));
 	CU_ASSERT_EQUAL(memcmp(live, read_back, sizeof(live)), 0);
+	bn_fd_close(&fd);
+}
+
+/* More is alive than fits: what fits is kept, and not all of it is written for each record. */
+static void test_too_much(void)
+{
+	int fd = bn_memfd_create("journal", SIZE);
+	struct bn_journal *journal = open_fd(fd, false);
+
+	memset(live, 0, sizeof(live));
+	filler = SIZE / 16;
+	lives = 0;
+	for (uint32_t i = 0; i < 300; i++)
+		put(journal, i % 16, i + 1);
+	CU_ASSERT_TRUE(lives > 1 && lives < 15);
+	bn_journal_destroy(journal);
+	bn_journal_destroy(open_fd(fd, true));
+	CU_ASSERT_EQUAL(memcmp(live, read_back, sizeof(live)), 0);
+	filler = 0;
 	bn_fd_close(&fd);
 }
 
@@ -230,6 +253,7 @@ int main(void)
 		{"append and replay", test_append},
 		{"compaction", test_compaction},
 		{"too long", test_overflow},
+		{"more than fits", test_too_much},
 		{"killed at any byte", test_killed},
 		{"hostile contents", test_hostile},
 		{"creation", test_create_checks},
