@@ -131,6 +131,9 @@ static void child_run(struct child *c)
 	 * by this, too, as the signal comes from outside. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	child_signals();
+	/* Out of our session: stderr may be a terminal, and whom it controls can type into it
+	 * (TIOCSTI). */
+	setsid();
 	child_fds(c);
 	syscall(SYS_execveat, c->program, "", c->spawn->argv, c->env, AT_EMPTY_PATH);
 	int error = errno;

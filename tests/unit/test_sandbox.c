@@ -387,6 +387,7 @@ static void check_from_outside(pid_t pid, bool namespaces)
 	CU_ASSERT_TRUE(proc_line(pid, "Uid", text, sizeof(text)));
 	CU_ASSERT_EQUAL(sscanf(text, "%u", &uid), 1);
 	CU_ASSERT_EQUAL(uid, expected_uid());
+	CU_ASSERT_EQUAL(getsid(pid), pid); /* no controlling terminal of ours */
 	CU_ASSERT_TRUE(proc_line(pid, "CapBnd", text, sizeof(text)));
 	/* An ordinary user cannot lower it, and cannot use it either. */
 	if (namespaces || geteuid() == 0)
