@@ -3,6 +3,7 @@
 #include <drm_fourcc.h>
 #include <errno.h>
 #include <linux/dma-buf.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -100,6 +101,16 @@ static int sync_dmabuf(int fd, uint64_t flags)
 	return r < 0 ? -errno : 0;
 }
 
+/* Whether the GPU has written all that it was to write. Frames come when that is so; a guest that
+ * goes on drawing into the picture would make DMA_BUF_IOCTL_SYNC wait, and with it every other
+ * guest. */
+static bool dmabuf_is_idle(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+}
+
 static int map_dmabuf(struct mapping *map, const struct bn_buffer_attrs *attrs)
 {
 	uint64_t end = attrs->offset[0] + (uint64_t)attrs->stride[0] * (attrs->height - 1) +
@@ -107,8 +118,11 @@ static int map_dmabuf(struct mapping *map, const struct bn_buffer_attrs *attrs)
 	off_t size = lseek(attrs->fd[0], 0, SEEK_END);
 
 	if (attrs->planes != 1 || attrs->modifier != DRM_FORMAT_MOD_LINEAR || size < 0 ||
-		(uint64_t)size < end ||
-		sync_dmabuf(attrs->fd[0], DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ) < 0)
+		(uint64_t)size < end)
+		return -ENOTSUP;
+	if (!dmabuf_is_idle(attrs->fd[0]))
+		return -EAGAIN;
+	if (sync_dmabuf(attrs->fd[0], DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ) < 0)
 		return -ENOTSUP;
 	map->size = (size_t)end;
 	map->fd = attrs->fd[0];

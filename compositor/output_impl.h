@@ -155,7 +155,7 @@ bool bn_layer_view(const struct bn_layer *layer, struct bn_view *view);
 bool bn_cursor_view(const struct bn_layer *layer, struct bn_view *view);
 
 /* Copies the part of buffer that view says to (x, y) of dst. 0, -ENOMEM, -ENOTSUP (a dma-buf
- * that cannot be mapped). */
+ * that cannot be mapped), -EAGAIN (one that a GPU still writes to). */
 int bn_compose_buffer(pixman_image_t *dst, struct bn_buffer *buffer, const struct bn_view *view,
 	uint32_t x, uint32_t y);
 

@@ -187,6 +187,10 @@ static void show_copy(struct bn_wl *wl, struct bn_wl_plane *plane, struct bn_lay
 		return;
 	}
 	r = compose_image(image, layer->current.buffer, view);
+	if (r == -EAGAIN) { /* the picture before stays */
+		wl->dirty = true;
+		return;
+	}
 	say_copy(wl, layer->current.buffer, r);
 	if (r < 0) {
 		plane_hide(wl, plane);

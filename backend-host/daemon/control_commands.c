@@ -100,6 +100,9 @@ static struct json_object *do_screenshot(
 	if (ret == -ENOTSUP)
 		return failure(
 			"output %s shows GPU memory that a CPU cannot read", bn_display_name(d));
+	if (ret == -EAGAIN)
+		return failure("a guest draws into what output %s shows; try again",
+			bn_display_name(d));
 	if (ret == 0) {
 		*fd = picture_memfd(pixels, (size_t)width * height * 4);
 		ret = *fd < 0 ? *fd : 0;

@@ -86,7 +86,7 @@ void bn_layer_set_cursor(struct bn_layer *layer, const uint32_t *pixels, uint32_
 void bn_layer_move_cursor(struct bn_layer *layer, int32_t x, int32_t y);
 
 /* What the output shows now, composed by the CPU into XRGB8888 (DRM_FORMAT_XRGB8888, native size of the output, stride width × 4, black where nothing is):
- * pixels is malloc'd and the caller's to free. 0, -ENOMEM, or -ENOTSUP when a shown buffer is a dma-buf that cannot be mapped. */
+ * pixels is malloc'd and the caller's to free. 0, -ENOMEM, -ENOTSUP when a shown buffer is a dma-buf that cannot be mapped, or -EAGAIN when a GPU still writes to one: nothing here waits for it. */
 int bn_output_capture(struct bn_output *output, uint32_t **pixels, uint32_t *width, uint32_t *height);
 
 #endif
