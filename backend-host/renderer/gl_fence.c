@@ -19,8 +19,10 @@
  * Order: fences are reported strictly in the order of making. The sync thread waits in that order
  * anyway, and the guest's one global timeline needs it. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
 
@@ -30,6 +32,7 @@
 #define CCMD_GET_QUERY_RESULT 21u
 
 #define BLOCKING_WAIT_NS 1000000000ull
+#define DRAIN_NS (1000 * BN_NS_PER_MS)
 
 bool bn_gl_stream_has_query(const uint32_t *words, uint32_t count)
 {
@@ -100,7 +103,10 @@ static int ask_virgl(struct bn_gl *gl, const struct bn_gl_pending *p)
 		ret = virgl_renderer_create_fence((int)(uint32_t)p->serial, 0);
 	else
 		ret = virgl_renderer_context_create_fence(p->ctx_id, 0, 0, p->serial);
-	return ret ? -EINVAL : 0;
+	if (ret)
+		return -EINVAL;
+	gl->fences.asked = p->serial;
+	return 0;
 }
 
 /* Without a sync thread (VIRGL_DISABLE_MT, or no context for it) nobody would wake us: wait here.
@@ -154,6 +160,8 @@ int bn_gl_fence(struct bn_gl *gl, uint32_t ctx_id, uint64_t fence_id)
 void bn_gl_fences_done(struct bn_gl *gl, uint64_t serial)
 {
 	struct bn_gl_fences *f = &gl->fences;
+	if (serial > f->reported)
+		f->reported = serial;
 	for (uint32_t i = 0; i < f->count; i++) {
 		struct bn_gl_pending *p = at(f, i);
 		if (p->serial > serial)
@@ -161,6 +169,19 @@ void bn_gl_fences_done(struct bn_gl *gl, uint64_t serial)
 		p->done = true;
 		if (p->query_seq > f->query_settled)
 			f->query_settled = p->query_seq;
+	}
+}
+
+void bn_gl_fences_drain(struct bn_gl *gl)
+{
+	struct bn_gl_fences *f = &gl->fences;
+	uint64_t end = bn_now_ns() + DRAIN_NS;
+	if (gl->own_poll_fd)
+		return; /* no sync thread, and nothing in the table */
+	while (f->reported < f->asked && bn_now_ns() < end) {
+		struct pollfd p = {.fd = gl->poll_fd, .events = POLLIN};
+		poll(&p, 1, (int)(DRAIN_NS / BN_NS_PER_MS));
+		virgl_renderer_poll();
 	}
 }
 

@@ -52,6 +52,7 @@ struct bn_gl_fences {
 	struct bn_gl_pending *ring; /* capacity is a power of two */
 	uint32_t head, count, capacity;
 	uint64_t serial;                   /* of the newest fence */
+	uint64_t asked, reported;          /* newest one in virglrenderer's table, and out of it */
 	uint64_t query_seq, query_settled; /* submits that asked for query results; the last one
 					      whose results are written */
 	bool delivering;
@@ -88,6 +89,10 @@ bool bn_gl_is_software(const struct bn_gl *gl);
 void bn_gl_fences_finish(struct bn_gl *gl);
 /* Every fence up to serial is done (virglrenderer waits for them in order). */
 void bn_gl_fences_done(struct bn_gl *gl, uint64_t serial);
+/* Waits, one second at most, until virglrenderer's table holds no fence any more: to be called before
+ * a context goes, as its sync thread may be waiting for one of that context's (1.1.0 then touches
+ * freed memory). */
+void bn_gl_fences_drain(struct bn_gl *gl);
 /* virglrenderer forgot the fences of a context (it drops them with the context, 1.1.0 sometimes
  * another one's too): asks for them again. */
 void bn_gl_fences_rescue(struct bn_gl *gl);

@@ -297,6 +297,8 @@ void bn_gl_ctx_destroy(struct bn_gl *gl, uint32_t ctx_id)
 	struct bn_gl_context *context = bn_gl_context_find(gl, ctx_id);
 	if (!context)
 		return;
+	/* The guest's own last work is all that this waits for. */
+	bn_gl_fences_drain(gl);
 	*context = gl->contexts[--gl->ncontexts];
 	virgl_renderer_context_destroy(ctx_id);
 	bn_gl_fences_rescue(gl);
