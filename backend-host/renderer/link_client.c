@@ -106,9 +106,16 @@ static int start_control(struct bn_renderer *r, const struct bn_link_vring *m, i
 	if (error < 0)
 		return error;
 	bn_fences_ignore_displays(r->dev->fences, false);
+	error = bn_ring_start(r);
+	if (error < 0) {
+		/* A kick fd that cannot be waited for. The ring must be free for another one. */
+		bn_ring_stop(r);
+		bn_vq_stop(r->vq[0]);
+		return error;
+	}
 	if (m->restore)
 		bn_device_refill(r->dev);
-	return bn_ring_start(r);
+	return 0;
 }
 
 static int start_cursor(struct bn_renderer *r, const struct bn_link_vring *m, int kick_fd)

@@ -227,6 +227,25 @@ static void test_ring_addresses(void)
 	bystander_check(cluster);
 }
 
+/* A kick fd that nobody can wait for, then a good one. */
+static void test_kick_file(void)
+{
+	struct tg_vm vm;
+	CU_ASSERT_EQUAL_FATAL(tg_vm_prepare(&vm, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(tg_vm_connect(&vm, e2e_socket(&e, "evil")), 0);
+	CU_ASSERT_EQUAL(tg_vm_announce(&vm), 0);
+	CU_ASSERT_EQUAL(tg_front_set_u64(&vm.front, BN_VU_SET_FEATURES, vm.front.features), 0);
+	int good = vm.ring[0].kick;
+	vm.ring[0].kick = open("/dev/null", O_RDWR | O_CLOEXEC);
+	CU_ASSERT_TRUE(tg_vm_start_ring(&vm, 0, 0) < 0);
+	close(vm.ring[0].kick);
+	vm.ring[0].kick = good;
+	CU_ASSERT_EQUAL(tg_vm_start(&vm), 0);
+	bad_serves_on(&vm);
+	tg_vm_close(&vm);
+	bystander_check(cluster);
+}
+
 /* A VMM that shrinks its guest's memory file: the pages are gone under the renderer's feet. */
 static void test_shrunk_memory(void)
 {
@@ -288,6 +307,7 @@ int main(void)
 		{"truncated messages", test_truncated},
 		{"messages out of order", test_order},
 		{"ring addresses", test_ring_addresses},
+		{"kick through a file", test_kick_file},
 		{"memory that shrinks", test_shrunk_memory},
 		{"control socket", test_control},
 		{"no fd lost, service stops", bad_stop},
