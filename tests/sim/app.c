@@ -197,18 +197,34 @@ void sim_app_scanout_off(struct sim_app *app)
 	app->on = false;
 }
 
+static void buffer_destroy(struct sim_app *app, uint32_t id)
+{
+	struct virtio_gpu_resource_unref c = {
+		.hdr = header(app, VIRTIO_GPU_CMD_RESOURCE_UNREF),
+		.resource_id = id,
+	};
+
+	SEND(app, c, false);
+}
+
+void sim_app_new_buffer(struct sim_app *app)
+{
+	uint32_t id = app->first_res + (uint32_t)(app->frames % app->buffers);
+
+	if (app->buffers > 1)
+		set_scanout(app, app->first_res + (uint32_t)((app->frames + 1) % app->buffers));
+	else
+		app->on = false;
+	buffer_destroy(app, id);
+	buffer_create(app, id);
+}
+
 void sim_app_clean(struct sim_app *app)
 {
 	struct virtio_gpu_ctx_destroy c = {.hdr = header(app, VIRTIO_GPU_CMD_CTX_DESTROY)};
 
-	for (unsigned i = 0; i < app->buffers; i++) {
-		struct virtio_gpu_resource_unref unref = {
-			.hdr = header(app, VIRTIO_GPU_CMD_RESOURCE_UNREF),
-			.resource_id = app->first_res + i,
-		};
-
-		SEND(app, unref, false);
-	}
+	for (unsigned i = 0; i < app->buffers; i++)
+		buffer_destroy(app, app->first_res + i);
 	if (app->ctx_id != 0)
 		SEND(app, c, false);
 }

@@ -47,5 +47,7 @@ void sim_app_clean(struct sim_app *app);
 /* For sim_vm.signalled: a fence was signalled. */
 void sim_app_wake(struct sim_app *app);
 void sim_app_scanout_off(struct sim_app *app);
+/* Shows another buffer, if it has one, and makes the one anew that it flushed last. */
+void sim_app_new_buffer(struct sim_app *app);
 
 #endif

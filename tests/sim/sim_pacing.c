@@ -389,7 +389,7 @@ static void disturb(struct sim_vm *vm, struct sim_output *output)
 {
 	struct sim_app *app = &apps[0];
 
-	switch (sim_below(&dice, 6)) {
+	switch (sim_below(&dice, 7)) {
 	case 0:
 		sim_app_scanout_off(app);
 		break;
@@ -413,6 +413,9 @@ static void disturb(struct sim_vm *vm, struct sim_output *output)
 		sim_vm_drain(vm, true);
 		run(sim_below(&dice, 3) * MS);
 		sim_vm_drain(vm, false);
+		break;
+	case 5: /* one buffer goes, perhaps while the GPU still draws it */
+		sim_app_new_buffer(app);
 		break;
 	default: /* its buffers go while they are shown */
 		sim_app_stop(app);

@@ -1,5 +1,5 @@
 /* A VM between its guest and its outputs, all real but for the ring, the link and the GPU: guest
- * commands → renderer's device → link messages → the daemon's frames → layers of clocked outputs,
+ * commands → renderer's device → link messages → daemon's frames → layers of clocked outputs,
  * and back. Every hop takes a random time, in order.
  *
  * Checked always: each request is answered once, with OK and its own fence, in the order of its
