@@ -252,6 +252,7 @@ static bool read_pixels(struct bn_gl *gl, const struct virgl_renderer_resource_i
 	/* In ES contexts virglrenderer stores BGRA textures as RGBA, and there GL_BGRA cannot be
 	 * read. */
 	bool swap = format->bgra && gl->egl.gles;
+	glGetError(); /* what an earlier read left behind is not about this one */
 	if (!bind_texture(gl, info->tex_id))
 		return false;
 	if (invert && gl->has_pack_invert)

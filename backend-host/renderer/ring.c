@@ -13,7 +13,8 @@
 
 #define BATCH 64
 #define BATCH_NS (2 * BN_NS_PER_MS) /* then the link gets its turn */
-/* A guest that waits for one answer before it sends the next request is back within 20 µs (KVM) to 100 µs (emulated): measured with bench/run latency. */
+/* A guest that waits for one answer before it sends the next request is back within 100 µs when
+ * it is emulated (bench/run latency), sooner under KVM. */
 #define SPIN_NS (200 * BN_NS_PER_US)
 #define SPIN_PAUSES 32 /* between looks at the clock and at who else wants this CPU */
 #define SPIN_SCORE_MAX 8
