@@ -37,6 +37,7 @@ struct bn_vm {
 	bool restored;  /* the running one has a past */
 	bool stopping;
 	unsigned failed_restores; /* in a row */
+	uint64_t started_ns;      /* the last start */
 	struct bn_backoff backoff;
 	struct wl_event_source *retry; /* timer of the back-off; NULL: never needed yet */
 	/* Timer of what the renderer owes; NULL: never needed yet. */

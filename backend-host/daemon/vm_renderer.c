@@ -33,6 +33,9 @@
 #define ANSWER_MS 15000
 #define START_MS 60000
 
+/* From one start to the next. */
+#define LIFE_MIN_MS 50
+
 /* Renderers with a past that die before they have taken it over. */
 #define FAILED_RESTORES_MAX 3
 
@@ -273,6 +276,15 @@ static void start_later(struct bn_vm *vm, unsigned ms)
 		wl_event_source_timer_update(vm->retry, (int)ms);
 }
 
+/* Milliseconds to wait before the next start, at least `wait`: a front end that resets its device,
+ * or comes and goes, again and again must not keep the loop busy with starting renderers. */
+static unsigned restart_wait(const struct bn_vm *vm, unsigned wait)
+{
+	uint64_t lived_ms = (bn_now_ns() - vm->started_ns) / BN_NS_PER_MS;
+	unsigned rest = lived_ms < LIFE_MIN_MS ? LIFE_MIN_MS - (unsigned)lived_ms : 0;
+	return wait > rest ? wait : rest;
+}
+
 static void forget_renderer(struct bn_vm *vm)
 {
 	bn_renderer_link_destroy(vm->link);
@@ -322,12 +334,13 @@ static void handle_exited(void *data, const struct bn_renderer_exit *how)
 		wait = note_death(vm, how);
 	forget_renderer(vm);
 	if (!vm->stopping)
-		start_later(vm, wait);
+		start_later(vm, restart_wait(vm, wait));
 }
 
 static int launch(struct bn_vm *vm)
 {
 	int pair[2];
+	vm->started_ns = bn_now_ns();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	int ret = bn_renderer_process_create(&vm->process, vm->context->loop, &vm->context->program,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bystander.h"
@@ -409,6 +410,23 @@ static void test_hang(void)
 	bystander_stop(cluster);
 }
 
+/* Each leave and each reset costs the service a new renderer: not more than 20 of them in a second,
+ * though one without GL is there in a few milliseconds. */
+static void test_comes_and_goes(void)
+{
+	struct tg_vm vm;
+	struct timespec start, end;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (unsigned i = 0; i < 10; i++) {
+		CU_ASSERT_EQUAL(tg_vm_open(&vm, e2e_socket(&e, "cluster"), NULL), 0);
+		tg_vm_close(&vm);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	long ms = (end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000;
+	printf("(%ld ms) ", ms);
+	CU_ASSERT(ms >= 9 * 50 - 10);
+}
+
 /* A front end waits for memory and rings with its processors stopped: a renderer that does not
  * answer is replaced under it. */
 static void test_no_answer(void)
@@ -443,6 +461,7 @@ int main(void)
 		{"front end killed", test_kill_front_end},
 		{"memory goes back", test_baseline},
 		{"renderer stopped", test_hang},
+		{"front end that comes and goes", test_comes_and_goes},
 		{"renderer that does not answer", test_no_answer},
 		{"service stops", test_stop},
 		CU_TEST_INFO_NULL,
