@@ -34,6 +34,7 @@
 #define DATA (8 * PAGE)     /* per head: request, answer, indirect table */
 #define DATA_SIZE 256u
 #define RAM_SIZE (8 * PAGE + NUM_MAX * DATA_SIZE)
+#define LIVES 8u
 #define ANSWER 0x5555555555555555ull
 #define ANSWER_REPLAYED 0x3333333333333333ull
 
@@ -397,6 +398,8 @@ static void device_turn(void)
 				device_complete(false);
 		}
 		device_notify();
+		if (sim_one_in(&dice, 4))
+			driver_turn(); /* the last moment */
 		awake = bn_vq_suppress_kicks(vq, false);
 	}
 }
@@ -485,9 +488,9 @@ static void teardown(void)
 	munmap(pages[2], 2 * PAGE);
 }
 
-static void live(unsigned entries, uint64_t bits, unsigned rounds)
+static void one_life(unsigned entries, uint64_t bits, unsigned rounds)
 {
-	uint16_t start = (uint16_t)(UINT16_MAX - sim_below(&dice, 1000));
+	uint16_t start = (uint16_t)(UINT16_MAX - sim_below(&dice, 150));
 
 	setup();
 	num = entries;
@@ -500,7 +503,7 @@ static void live(unsigned entries, uint64_t bits, unsigned rounds)
 		round_of_life();
 		if (i % 16 == 0)
 			settle();
-		if (i % 1000 == 999)
+		if (i % 200 == 199)
 			stop_and_go_on();
 	}
 	settle();
@@ -509,6 +512,12 @@ static void live(unsigned entries, uint64_t bits, unsigned rounds)
 	wraps += used()->idx < start;
 	teardown();
 	sim_settle();
+}
+
+static void live(unsigned entries, uint64_t bits, unsigned rounds)
+{
+	for (unsigned i = 0; i < LIVES; i++)
+		one_life(entries, bits, rounds / LIVES);
 }
 
 #define EVENT (1ull << VIRTIO_RING_F_EVENT_IDX)
@@ -541,10 +550,11 @@ static void test_both(void)
 
 static void test_enough(void)
 {
-	printf("%lu kills, %lu requests, %lu of them replayed ", kills, answers, replays);
+	printf("%lu kills, %lu requests, %lu of them replayed, %lu wraps ", kills, answers, replays,
+		wraps);
 	CU_ASSERT_TRUE(kills >= 100000);
 	CU_ASSERT_TRUE(answers >= 200000);
-	CU_ASSERT_TRUE(wraps == 26);
+	CU_ASSERT_TRUE(wraps >= 150);
 	CU_ASSERT_TRUE(replays >= 20000);
 }
 
