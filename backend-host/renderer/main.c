@@ -297,8 +297,10 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_FAILURE;
 	}
-	if (o.probe)
+	if (o.probe) {
+		bn_log_init(BN_LOG_WARN, "renderer"); /* the answer says what info lines would */
 		return bn_probe_print_json(stdout, o.probe_node) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	}
 	log_start(&o, o.vm);
 	r.link_fd = o.link_fd;
 	error = hello_receive(&r, fds);
