@@ -16,6 +16,7 @@
 /* A guest that waits for one answer before it sends the next request is back within 100 µs when
  * it is emulated (bench/run latency), sooner under KVM. */
 #define SPIN_NS (200 * BN_NS_PER_US)
+#define SPIN_YIELD_NS (80 * BN_NS_PER_US) /* longer than this: others need the CPU */
 #define SPIN_PAUSES 32 /* between looks at the clock and at who else wants this CPU */
 #define SPIN_SCORE_MAX 8
 #define SPIN_SCORE_MIN 2u /* spin from here on */
@@ -141,11 +142,12 @@ static void relax(void)
 /* True when there is something to do. */
 static bool spin(struct bn_renderer *r)
 {
-	uint64_t end;
+	uint64_t end, now, before;
 
 	if (!r->spin_allowed || r->spin_score < SPIN_SCORE_MIN)
 		return false;
-	end = bn_now_ns() + SPIN_NS;
+	now = bn_now_ns();
+	end = now + SPIN_NS;
 	do {
 		if (bn_vq_pending(r->vq[0]) || (r->gl && bn_gl_poll(r->gl))) {
 			score(r, 1);
@@ -154,9 +156,12 @@ static bool spin(struct bn_renderer *r)
 		}
 		for (unsigned i = 0; i < SPIN_PAUSES; i++)
 			relax();
-		/* Whoever else is ready runs first: the guest itself, a rasteriser's threads. */
+		/* Whoever else is ready runs first: the guest itself, a rasteriser's threads. Where there
+		 * is someone, a sleeper is woken sooner than a spinner gets its turn. */
+		before = bn_now_ns();
 		sched_yield();
-	} while (bn_now_ns() < end);
+		now = bn_now_ns();
+	} while (now < end && now - before < SPIN_YIELD_NS);
 	score(r, -2);
 	return false;
 }
