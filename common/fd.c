@@ -54,6 +54,27 @@ int bn_memfd_create(const char *name, uint64_t size)
 	return fd;
 }
 
+int bn_memfd_create_published(const char *name, uint64_t size, void **map)
+{
+	int fd = memfd_open(name);
+	if (fd < 0)
+		return -errno;
+	void *p = MAP_FAILED;
+	if (ftruncate(fd, (off_t)size) == 0)
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED || fcntl(fd, F_ADD_SEALS,
+				       F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE |
+					       F_SEAL_SEAL) < 0) {
+		int err = -errno;
+		if (p != MAP_FAILED)
+			munmap(p, size);
+		bn_fd_close(&fd);
+		return err;
+	}
+	*map = p;
+	return fd;
+}
+
 int bn_memfd_check(int fd, uint64_t min_size)
 {
 	int seals = fcntl(fd, F_GET_SEALS);

@@ -16,16 +16,16 @@
 
 /* The layouts are memory images of both sides: no implicit padding anywhere. */
 static_assert(sizeof(struct bn_link_header) == 16, "header");
-static_assert(sizeof(struct bn_link_hello) == 64, "hello");
+static_assert(sizeof(struct bn_link_hello) == 72, "hello");
 static_assert(sizeof(struct bn_link_display) == 40, "display");
 static_assert(sizeof(struct bn_link_region) == 32, "region");
 static_assert(sizeof(struct bn_link_vring) == 48, "vring");
 static_assert(sizeof(struct bn_link_presented) == 24, "presented");
 static_assert(
-	sizeof(struct bn_link_ready) == 16 + 16 * BN_LINK_CAPSETS + 2 * BN_LINK_TEXT, "ready");
+	sizeof(struct bn_link_ready) == 32 + 16 * BN_LINK_CAPSETS + 2 * BN_LINK_TEXT, "ready");
 static_assert(sizeof(struct bn_link_ack) == 16, "ack");
 static_assert(sizeof(struct bn_link_buffer) == 72, "buffer");
-static_assert(sizeof(struct bn_link_frame) == 64, "frame");
+static_assert(sizeof(struct bn_link_frame) == 112, "frame");
 static_assert(sizeof(struct bn_link_cursor_image) == 24 + 4 * 64 * 64, "cursor image");
 static_assert(sizeof(struct bn_link_cursor_move) == 16, "cursor move");
 static_assert(sizeof(struct bn_link_fault) == 8 + BN_LINK_TEXT, "fault");
@@ -79,7 +79,8 @@ static bool hello_ok(const union payload *p, size_t nfds)
 	return m->version == BN_LINK_VERSION && m->gpu <= BN_LINK_GPU_RENDER_NODE &&
 	       m->num_scanouts >= 1 && m->num_scanouts <= BN_LINK_SCANOUTS && m->restore <= 1 &&
 	       m->journal_size > 0 && terminated(m->vm, sizeof(m->vm)) &&
-	       nfds == (m->gpu == BN_LINK_GPU_RENDER_NODE ? 4 : 3);
+	       m->priority <= BN_LINK_PRIORITY_HIGH &&
+	       nfds == BN_LINK_HELLO_FDS + (m->gpu == BN_LINK_GPU_RENDER_NODE);
 }
 
 static bool display_ok(const struct bn_link_display *d)
@@ -208,7 +209,7 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-	[BN_LINK_HELLO] = {"HELLO", false, 3, 4, sizeof(struct bn_link_hello), hello_ok},
+	[BN_LINK_HELLO] = {"HELLO", false, BN_LINK_HELLO_FDS, BN_LINK_HELLO_FDS + 1, sizeof(struct bn_link_hello), hello_ok},
 	[BN_LINK_DISPLAYS] = {"DISPLAYS", false, 0, 0, sizeof(struct bn_link_displays),
 		displays_ok},
 	[BN_LINK_FEATURES] = {"FEATURES", false, 0, 0, sizeof(struct bn_link_u64), NULL},

@@ -86,11 +86,18 @@ static int init_loop(struct bn_service *s)
 	return s->loop ? 0 : -ENOMEM;
 }
 
+static int init_arbiter(struct bn_service *s)
+{
+	const struct bn_arbiter_config config = {.policy = BN_POLICY_NONE};
+	return bn_arbiter_create(&s->context.arbiter, s->loop, &config);
+}
+
 static int init_vms(struct bn_service *s)
 {
 	for (; s->num_vms < s->settings->num_vms; s->num_vms++) {
 		int ret = bn_vm_create(
-			&s->vm[s->num_vms], &s->context, &s->settings->vms[s->num_vms]);
+			&s->vm[s->num_vms], &s->context, &s->settings->vms[s->num_vms],
+			(unsigned)s->num_vms);
 		if (ret < 0)
 			return ret;
 	}
@@ -125,6 +132,9 @@ int bn_service_init(struct bn_service *s, const struct bn_settings *settings,
 	s->context.shader_cache = settings->shader_cache;
 	s->context.cgroups = bn_cgroups_open();
 	log_gpu(&s->context.gpu);
+	ret = init_arbiter(s);
+	if (ret < 0)
+		return ret;
 	ret = init_vms(s);
 	if (ret == 0)
 		ret = bn_control_create(&s->control, s);
@@ -166,6 +176,7 @@ void bn_service_finish(struct bn_service *s)
 		bn_vm_stop(s->vm[i]);
 	while (s->num_vms > 0)
 		bn_vm_destroy(s->vm[--s->num_vms]);
+	bn_arbiter_destroy(s->context.arbiter);
 	bn_displays_finish(&s->displays);
 	bn_cgroups_close(s->context.cgroups);
 	if (s->watchdog)

@@ -149,7 +149,7 @@ static void init_shader_cache(struct bn_vm *vm)
 }
 
 int bn_vm_create(struct bn_vm **out, const struct bn_vm_context *context,
-	const struct bn_settings_vm *settings)
+	const struct bn_settings_vm *settings, unsigned index)
 {
 	struct bn_vm *vm = calloc(1, sizeof(*vm));
 	if (!vm)
@@ -157,6 +157,7 @@ int bn_vm_create(struct bn_vm **out, const struct bn_vm_context *context,
 	vm->context = context;
 	vm->settings = settings;
 	vm->name = settings->name;
+	vm->index = index;
 	vm->listen_fd = vm->spare_fd = vm->journal_fd = vm->inflight_fd = vm->stats_fd = -1;
 	vm->guest_memory_limit = UINT64_MAX;
 	bn_monitor_init(&vm->monitor);

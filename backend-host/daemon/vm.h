@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arbiter.h"
 #include "cgroup.h"
 #include "display.h"
 #include "gpu.h"
@@ -24,14 +25,15 @@ struct bn_vm_context {
 	struct bn_renderer_program program;
 	const char *shader_cache;    /* folder of the VMs' folders; "": none is kept */
 	struct bn_cgroups *cgroups; /* NULL: none delegated */
+	struct bn_arbiter *arbiter;
 };
 
 struct bn_vm; /* opaque */
 
-/* Listens on the VM's socket and puts its layers on the displays. Nothing is started yet.
- * settings and context must outlive it. 0 or -errno, logged with the path and a remedy. */
+/* Listens on the VM's socket and puts its layers on the displays. Nothing is started yet. index:
+ * its number at the arbiter. settings and context must outlive it. 0 or -errno, logged with the path and a remedy. */
 int bn_vm_create(struct bn_vm **out, const struct bn_vm_context *context,
-	const struct bn_settings_vm *settings);
+	const struct bn_settings_vm *settings, unsigned index);
 /* Starts the renderer; it gets ready by itself. */
 void bn_vm_start(struct bn_vm *vm);
 /* Asks the renderer to end, without waiting: before destroying many. */

@@ -20,6 +20,7 @@ struct bn_vm {
 	const struct bn_vm_context *context;
 	const struct bn_settings_vm *settings;
 	const char *name;
+	unsigned index; /* at the arbiter */
 
 	int listen_fd, spare_fd; /* the latter of bn_unix_accept() */
 	struct wl_event_source *listen_source;
@@ -50,6 +51,7 @@ struct bn_vm {
 	char shader_cache[BN_SHADER_CACHE_PATH_MAX]; /* "": none is kept */
 	int journal_fd, inflight_fd, stats_fd; /* -1: none yet */
 	const struct bn_stats *stats;          /* mapped; NULL: none */
+	struct bn_arbiter_fds arbiter_fds;     /* from start to greeting */
 
 	struct bn_frames *frames;
 	struct bn_monitor monitor;

@@ -111,18 +111,21 @@ static int send_hello(struct bn_vm *vm)
 		.host_memory_max = vm->settings->memory_max,
 	};
 	snprintf(hello.vm, sizeof(hello.vm), "%s", vm->name);
-	int fds[4] = {vm->journal_fd, vm->inflight_fd, vm->stats_fd, -1};
+	int fds[BN_LINK_HELLO_FDS + 1] = {vm->journal_fd, vm->inflight_fd, vm->stats_fd,
+		vm->arbiter_fds.request, vm->arbiter_fds.grant, vm->arbiter_fds.arbiter_bell,
+		vm->arbiter_fds.renderer_bell, -1};
+	int *node = &fds[BN_LINK_HELLO_FDS];
 	if (hello.gpu == BN_LINK_GPU_RENDER_NODE) {
-		fds[3] = bn_gpu_open(gpu);
-		if (fds[3] < 0) {
+		*node = bn_gpu_open(gpu);
+		if (*node < 0) {
 			bn_warn("%s: %s: %s; it gets the software rasteriser", vm->name, gpu->path,
-				strerror(-fds[3]));
+				strerror(-*node));
 			hello.gpu = BN_LINK_GPU_SURFACELESS;
 		}
 	}
-	int ret = bn_vm_renderer_send(
-		vm, BN_LINK_HELLO, &hello, sizeof(hello), fds, fds[3] >= 0 ? 4 : 3, NULL);
-	bn_fd_close(&fds[3]);
+	int ret = bn_vm_renderer_send(vm, BN_LINK_HELLO, &hello, sizeof(hello), fds,
+		BN_LINK_HELLO_FDS + (*node >= 0), NULL);
+	bn_fd_close(node);
 	return ret;
 }
 
@@ -289,6 +292,7 @@ static void forget_renderer(struct bn_vm *vm)
 {
 	bn_renderer_link_destroy(vm->link);
 	bn_renderer_process_destroy(vm->process);
+	bn_arbiter_detach(vm->context->arbiter, vm->index);
 	vm->link = NULL;
 	vm->process = NULL;
 	vm->renderer_state = BN_VM_RENDERER_NONE;
@@ -351,6 +355,8 @@ static int launch(struct bn_vm *vm)
 		bn_fd_close(&pair[0]);
 		return ret;
 	}
+	bn_arbiter_process(
+		vm->context->arbiter, vm->index, bn_renderer_process_pid(vm->process));
 	bn_vm_renderer_update_limits(vm);
 	bn_cgroup_add(vm->cgroup, bn_renderer_process_pid(vm->process));
 	vm->renderer_state = BN_VM_RENDERER_STARTING;
@@ -360,18 +366,30 @@ static int launch(struct bn_vm *vm)
 	return bn_renderer_link_create(&vm->link, vm->context->loop, pair[0], &link_listener, vm);
 }
 
+static void close_arbiter_fds(struct bn_vm *vm)
+{
+	bn_fd_close(&vm->arbiter_fds.request);
+	bn_fd_close(&vm->arbiter_fds.grant);
+	bn_fd_close(&vm->arbiter_fds.arbiter_bell);
+	bn_fd_close(&vm->arbiter_fds.renderer_bell);
+}
+
 void bn_vm_renderer_start(struct bn_vm *vm)
 {
 	int ret = 0;
+	vm->arbiter_fds = (struct bn_arbiter_fds){-1, -1, -1, -1};
 	vm->restored = !vm->want_fresh && vm->journal_fd >= 0;
 	vm->want_fresh = vm->replacing = false;
 	vm->used = vm->used && vm->restored;
 	if (!vm->restored)
 		ret = make_memfds(vm);
 	if (ret == 0)
+		ret = bn_arbiter_attach(vm->context->arbiter, vm->index, &vm->arbiter_fds);
+	if (ret == 0)
 		ret = launch(vm);
 	if (ret == 0)
 		ret = send_hello(vm);
+	close_arbiter_fds(vm);
 	if (ret == 0) {
 		bn_vm_renderer_send_displays(vm);
 		return;
@@ -430,6 +448,7 @@ void bn_vm_renderer_finish(struct bn_vm *vm)
 	vm->link = NULL;
 	bn_renderer_process_destroy(vm->process);
 	vm->process = NULL;
+	bn_arbiter_detach(vm->context->arbiter, vm->index);
 	bn_cgroup_destroy(vm->cgroup);
 	forget_memfds(vm);
 }

@@ -92,7 +92,18 @@ static void log_start(const struct options *o, const char *vm)
 
 /* ---- the greeting ---- */
 
-enum hello_fd { FD_JOURNAL, FD_INFLIGHT, FD_STATS, FD_NODE, HELLO_FDS };
+enum hello_fd {
+	FD_JOURNAL,
+	FD_INFLIGHT,
+	FD_STATS,
+	FD_REQUEST,
+	FD_GRANT,
+	FD_ARBITER_BELL,
+	FD_BELL,
+	FD_NODE,
+	HELLO_FDS
+};
+_Static_assert(FD_NODE == BN_LINK_HELLO_FDS, "the order of link.h");
 
 static int hello_receive(struct bn_renderer *r, int *fds)
 {

@@ -17,6 +17,7 @@ struct bn_renderer {
 	struct bn_cursor *cursor;
 	struct bn_inflight *inflight; /* mapped memfd */
 	struct bn_stats *stats;       /* mapped memfd */
+	struct bn_gate *gate;
 	struct bn_link_hello hello;
 	struct wl_event_source *gl_source, *cursor_source, *kick_source;
 	bool quit;

@@ -38,7 +38,7 @@ static void link_seed(uint32_t type, const void *payload, size_t size, uint8_t n
 
 static void link_seeds(void)
 {
-	LINK(BN_LINK_HELLO, 3, struct bn_link_hello, .version = BN_LINK_VERSION,
+	LINK(BN_LINK_HELLO, BN_LINK_HELLO_FDS, struct bn_link_hello, .version = BN_LINK_VERSION,
 		.gpu = BN_LINK_GPU_SURFACELESS, .num_scanouts = 2, .journal_size = 4096,
 		.host_memory_max = 1 << 30, .vm = "cluster");
 	LINK(BN_LINK_DISPLAYS, 0, struct bn_link_displays,

@@ -62,7 +62,7 @@ static const struct {
 	bool from_renderer;
 	const void *payload; /* NULL: zeroes */
 } legal[] = {
-	{BN_LINK_HELLO, sizeof(struct bn_link_hello), 3, false, &hello},
+	{BN_LINK_HELLO, sizeof(struct bn_link_hello), BN_LINK_HELLO_FDS, false, &hello},
 	{BN_LINK_DISPLAYS, sizeof(struct bn_link_displays), 0, false, NULL},
 	{BN_LINK_FEATURES, 8, 0, false, NULL},
 	{BN_LINK_MEM_ADD, 32, 1, false, &(struct bn_link_region){.size = 1}},
@@ -125,26 +125,29 @@ static void test_hello(void)
 	struct bn_link_hello m = hello;
 
 	m.gpu = BN_LINK_GPU_RENDER_NODE;
-	ACCEPTS(TO_RENDERER(BN_LINK_HELLO, m, 4));
-	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, 3));
+	ACCEPTS(TO_RENDERER(BN_LINK_HELLO, m, BN_LINK_HELLO_FDS + 1));
+	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, BN_LINK_HELLO_FDS));
 	m.gpu = 3;
-	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, 3));
+	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, BN_LINK_HELLO_FDS));
 	m = hello;
 	m.version++;
-	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, 3));
+	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, BN_LINK_HELLO_FDS));
+	m = hello;
+	m.priority = BN_LINK_PRIORITY_HIGH + 1;
+	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, BN_LINK_HELLO_FDS));
 	m = hello;
 	m.num_scanouts = 0;
-	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, 3));
+	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, BN_LINK_HELLO_FDS));
 	m.num_scanouts = 16;
-	ACCEPTS(TO_RENDERER(BN_LINK_HELLO, m, 3));
+	ACCEPTS(TO_RENDERER(BN_LINK_HELLO, m, BN_LINK_HELLO_FDS));
 	m.num_scanouts = 17;
-	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, 3));
+	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, BN_LINK_HELLO_FDS));
 	m = hello;
 	m.journal_size = 0;
-	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, 3));
+	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, BN_LINK_HELLO_FDS));
 	m = hello;
 	memset(m.vm, 'x', sizeof(m.vm));
-	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, 3));
+	REFUSES(TO_RENDERER(BN_LINK_HELLO, m, BN_LINK_HELLO_FDS));
 }
 
 static void test_displays(void)

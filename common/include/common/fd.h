@@ -21,6 +21,10 @@ void bn_fds_close(int *fds, size_t n);
  * Returns the fd or -errno. */
 int bn_memfd_create(const char *name, uint64_t size);
 
+/* The same, mapped here for writing (*map, to be unmapped by the caller), and sealed so that
+ * nobody else can ever map or write it so. Returns the fd or -errno. */
+int bn_memfd_create_published(const char *name, uint64_t size, void **map);
+
 /* 0 when fd is a memfd of at least min_size bytes that carries F_SEAL_SHRINK, i.e. one that can
  * be mapped without fear of SIGBUS; -EPERM without the seal, -EINVAL when it is too small or no
  * memfd at all. */

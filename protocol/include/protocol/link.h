@@ -12,17 +12,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BN_LINK_VERSION 1u
+#define BN_LINK_VERSION 2u
 #define BN_LINK_SCANOUTS 16u	/* VIRTIO_GPU_MAX_SCANOUTS */
 #define BN_LINK_CAPSETS 8u
 #define BN_LINK_QUEUES 2u	/* control, cursor */
 #define BN_LINK_QUEUE_SIZE_MAX 1024u
 #define BN_LINK_BUFFERS_MAX 256u /* buffers that one renderer may have announced at a time */
 #define BN_LINK_TEXT 128u
+#define BN_LINK_HELLO_FDS 7u
 
 enum bn_link_type {
 	/* daemon → renderer */
-	/* bn_link_hello + 3 fds: journal, inflight, stats (+ render node if gpu says so) */
+	/* bn_link_hello + BN_LINK_HELLO_FDS fds (+ render node if gpu says so), in that order:
+	 * journal, inflight, stats, request page, grant page (read-only), doorbell of the arbiter,
+	 * doorbell of the renderer (eventfds; see protocol/grant.h) */
 	BN_LINK_HELLO = 1,
 	BN_LINK_DISPLAYS,	/* bn_link_displays */
 	BN_LINK_FEATURES,	/* bn_link_u64: the virtio features that the driver accepted */
@@ -60,6 +63,8 @@ enum bn_link_gpu {
 	BN_LINK_GPU_RENDER_NODE = 2, /* EGL_PLATFORM_GBM on the fd that came with HELLO */
 };
 
+enum bn_link_priority { BN_LINK_PRIORITY_LOW, BN_LINK_PRIORITY_MEDIUM, BN_LINK_PRIORITY_HIGH };
+
 struct bn_link_hello {
 	uint32_t version;
 	uint32_t gpu;	      /* enum bn_link_gpu */
@@ -69,6 +74,8 @@ struct bn_link_hello {
 	uint64_t journal_size; /* bytes of that memfd */
 	/* Bytes that resources may take on the host; creating more answers OUT_OF_MEMORY. */
 	uint64_t host_memory_max;
+	uint32_t priority; /* enum bn_link_priority of its GPU contexts, if the driver has such */
+	uint32_t reserved;
 	char vm[32];	      /* the VM's name, NUL-terminated */
 };
 
@@ -116,6 +123,10 @@ struct bn_link_ready {
 	uint64_t device_features; /* VIRTIO_GPU_F_* bits that this renderer can serve */
 	uint32_t num_capsets;
 	uint32_t sandbox;	  /* BN_LINK_SANDBOX_* bits that are in force */
+	uint32_t software;	  /* 1: the processor draws */
+	uint32_t priority;	  /* enum bn_link_priority that the driver granted, asked back */
+	uint32_t timestamps;	  /* 1: batches are metered by GPU timestamps, 0: by their fences */
+	uint32_t reserved;
 	struct bn_link_capset capset[BN_LINK_CAPSETS];
 	char gl_renderer[BN_LINK_TEXT]; /* GL_RENDERER, "" without GL */
 	char gl_version[BN_LINK_TEXT];
@@ -148,6 +159,14 @@ struct bn_link_frame {
 	uint32_t reserved;
 	uint32_t src_x, src_y, src_width, src_height;
 	uint32_t damage_x, damage_y, damage_width, damage_height; /* buffer pixels */
+	/* What this frame took at the GPU, all since the flush before it; 0 where it had no GPU
+	 * work. Stamps are CLOCK_MONOTONIC. */
+	uint64_t queued_ns;   /* its first batch was taken from the ring */
+	uint64_t done_ns;     /* the GPU finished its last batch */
+	uint64_t wait_ns;     /* in between, batches waited for grants */
+	uint64_t gpu_ns;      /* cost of its batches */
+	uint64_t response_ns; /* time in between with something queued or at the GPU: without gaps */
+	uint32_t batches, cuts;
 };
 
 struct bn_link_cursor_image {
