@@ -3,6 +3,7 @@
 #ifndef BN_DAEMON_SETTINGS_H
 #define BN_DAEMON_SETTINGS_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +12,9 @@
 #include "common/log.h"
 #include "compositor/output.h"
 #include "protocol/link.h"
+#include "scheduler/policy.h"
+
+struct bn_arbiter_vm;
 
 #define BN_SETTINGS_VMS_MAX 32
 #define BN_SETTINGS_OUTPUTS_MAX 32
@@ -37,6 +41,28 @@ struct bn_settings_vm {
 	unsigned num_scanouts; /* highest one named + 1; 0 when none is */
 	uint64_t memory_max;   /* bytes */
 	bool gl;
+
+	/* Of the scheduler. 0: not given, see bn_settings_vm_policy(). */
+	enum bn_vm_class vm_class;
+	uint64_t period_ns, budget_ns;
+	unsigned budget_percent; /* of the period, instead of budget_ns */
+	uint32_t share;
+	uint64_t batch_max_ns, ahead_max_ns, gap_ns, watchdog_ns;
+	unsigned gaps, batches, trips;
+	bool scheduled; /* class, period, budget or share was given */
+};
+
+enum bn_settings_policy {
+	BN_SETTINGS_POLICY_AUTO, /* reserve when any VM is `scheduled`, else none */
+	BN_SETTINGS_POLICY_NONE,
+	BN_SETTINGS_POLICY_FIFO,
+	BN_SETTINGS_POLICY_PRIORITY,
+	BN_SETTINGS_POLICY_RESERVE,
+};
+enum bn_settings_realtime {
+	BN_SETTINGS_REALTIME_AUTO, /* asked for when a policy other than none is at work */
+	BN_SETTINGS_REALTIME_YES,
+	BN_SETTINGS_REALTIME_NO,
 };
 
 struct bn_settings {
@@ -46,6 +72,11 @@ struct bn_settings {
 	char gpu_path[BN_SETTINGS_PATH_MAX];
 	enum bn_log_level log;
 	char shader_cache[BN_SETTINGS_PATH_MAX]; /* "": none is kept */
+	enum bn_settings_policy policy;
+	enum bn_settings_realtime realtime;
+	cpu_set_t gpu_cpus;   /* where renderers run; empty: anywhere */
+	unsigned queue_depth; /* 0: 1 with a software rasteriser, 2 with a GPU */
+	uint64_t lead_ns, dispatch_ns, batch_overhead_ns;
 	struct bn_settings_output outputs[BN_SETTINGS_OUTPUTS_MAX];
 	size_t num_outputs;
 	struct bn_settings_vm vms[BN_SETTINGS_VMS_MAX];
@@ -56,6 +87,16 @@ struct bn_settings {
  * mistake found recorded in errors (zeroed by the caller, freed with bn_config_errors_finish). */
 int bn_settings_read(
 	struct bn_settings *settings, const char *path, struct bn_config_errors *errors);
+
+/* Reads one key of a VM that the scheduler knows (class, period, budget, share, batch-max,
+ * queue-ahead, gap, gaps, batches, watchdog, trips) into *vm. On false *expected says what would
+ * have been right (a constant string), and *vm is as before. */
+bool bn_settings_vm_key(
+	struct bn_settings_vm *vm, const char *key, const char *value, const char **expected);
+/* What the arbiter is told of a VM, with defaults for what was not given: the period of the output
+ * of scanout.0 (60 Hz without one). watchdog_ns stays 0 for the arbiter's own default. */
+void bn_settings_vm_policy(const struct bn_settings *settings, const struct bn_settings_vm *vm,
+	struct bn_arbiter_vm *out);
 
 /* The folder for sockets when nobody names one: $XDG_RUNTIME_DIR/binnacle, or /run/binnacle
  * without that variable. false when the path does not fit. */
