@@ -1,10 +1,14 @@
 /* The control socket (binnaclectl ↔ binnacled): SOCK_SEQPACKET, one JSON object per message. A
  * request is {"command": NAME, …arguments}; the answer is {"ok": true, …} or {"ok": false, "error":
- * TEXT}. A picture comes as a memfd with the answer. */
+ * TEXT, …}. A picture or a long text comes as a sealed memfd with the answer. One request after the
+ * other on a connection; requests sent while one is being answered wait in the socket. */
 #ifndef BN_PROTOCOL_CONTROL_H
 #define BN_PROTOCOL_CONTROL_H
 
-/* A request's and an answer's greatest length in bytes. */
+/* A request's and a message's greatest length in bytes. An answer that is longer comes as
+ * {"ok": true, "answer": "memfd", "size": N} with one sealed memfd, whose first N bytes are the
+ * answer proper, a JSON object as below: a client reads it whenever it finds "answer" to be "memfd".
+ * Such an answer has no other fd. */
 #define BN_CONTROL_REQUEST_MAX 4096
 #define BN_CONTROL_ANSWER_MAX 65536
 
@@ -13,12 +17,67 @@
 #define BN_CONTROL_NAME "control"
 
 /* Commands:
- * "status"                      → "version", "vms": [ … ], "outputs": [ … ] (fields: binnaclectl(1))
+ * "status"                      → "version", "vms": [ … ], "outputs": [ … ] (fields: binnaclectl(1)
+ *                                 and below)
  * "screenshot"  "output": NAME  → "width", "height", "stride", "format": "XR24", and one sealed
  *                                 memfd with the pixels
  * "output"      "output": NAME, and "mode": "WxH[@HZ]" and/or "enabled": bool
  *                               → changes a display at run time
  * "quit"                        → stops the service as SIGTERM does
+ * "admit"       optionally "vm": NAME and "set": {KEY: VALUE, …} (strings, the keys of [vm NAME]
+ *               that may change: class, period, budget, share, batch-max, …)
+ *                               → "text": the admission test for people, "admission": see below.
+ *                                 Changes nothing.
+ * "vm"          "vm": NAME, "set": {KEY: VALUE, …}
+ *                               → changes a VM at run time; "text" and "admission" as it is now. When
+ *                                 it would break a guarantee: "ok": false, "error" (one line: the
+ *                                 remedy), "text" and "admission" as it would have been, and
+ *                                 nothing has changed
+ * "vm"          "vm": NAME, "pardon": true
+ *                               → takes the VM out of quarantine
+ * "metrics"                     → "format": "prometheus", "size": N, and one sealed memfd with N
+ *                                 bytes of Prometheus' text format 0.0.4
+ * "trace"       "seconds": 0.1–600, "last": bool (default false)
+ *                               → "format": "chrome-json", "size": N, "events": number, and one
+ *                                 sealed memfd with N bytes of Chrome's JSON trace format. last:
+ *                                 what has happened in the seconds before, at once; otherwise what
+ *                                 happens in the seconds to come, and the answer comes after them.
+ *                                 The recorder forgets the oldest: "truncated": true then
+ * "events"      "since": N (default 0), "follow": bool (default false)
+ *                               → "events": [EVENT, …] with numbers ≥ since (256 are kept), "next":
+ *                                 the number that the next one will have. follow: from then on each
+ *                                 event comes as a message {"event": EVENT}, until the client closes
+ *                                 the connection; it is not to send requests on it any more. A
+ *                                 client too slow to read is disconnected.
+ * "reset"       optionally "vm": NAME (default: all)
+ *                               → histograms, misses and counts of frames begin anew (benchmarks)
+ *
+ * EVENT: "number" (from 1), "time_ns" (CLOCK_MONOTONIC), "wall": "2026-05-01T12:00:00.123Z",
+ * "vm": NAME or "", "kind": tripped, stuck, quarantined, pardoned, ignores, silent, overrun, demoted,
+ * late, bound, fault, restart, changed, "text": one line.
+ *
+ * "admission": {"admitted", "utilisation", "vms": [{"name", "class", "admitted", "remedy" ("" when
+ * admitted), and for safety VMs "gaps", "in_flight", "batches", "batch_max_ms", "dispatch_ms",
+ * "cost_ms", "overhead_ms", "compositor_ms", "others_ms", "period_ms", "lead_ms", "bound_ms" (R),
+ * "deadline_ms" (D), for the others "load", "blocking_ms"}]}
+ *
+ * "status", scheduler's and monitor's part. Durations in ms or µs as named, numbers since the start
+ * or the last "reset" where they are counts of frames.
+ * top level "scheduler": {"policy": none|fifo|priority|reserve, "realtime", "software",
+ *	"decision_p50_us", "decision_p99_us", "decision_max_us", "wakeups", "late", "admitted",
+ *	"utilisation"}
+ * of each VM "scheduler": {"class": safety|interactive|background, "period_ms", "budget_ms",
+ *	"share", "batch_max_ms", "gpu_ms" (charged in all), "gpu_percent" (since the question
+ *	before), "wait_p50_ms", "wait_p99_ms", "wait_p999_ms", "wait_max_ms", "batches", "cuts",
+ *	"coverage_percent", "grants", "leases", "revokes", "overruns", "debt_ms", "budget_left_ms",
+ *	"guard_waits", "demotions", "demoted", "held", "quarantined", "attached", "trips",
+ *	"quarantines", "ignored", "cpu_ms", "bound_ms" (0: none), "bound_violations", "admitted"}
+ * of each VM "frame", release → present: {"count", "p50_ms", "p99_ms", "p999_ms", "max_ms",
+ *	"mean_ms", "stddev_ms", "misses" (refreshes), "missed_frames", "longest_miss_run",
+ *	"miss_causes": {"guest", "scheduler", "gpu", "compositor"} (refreshes), "response_p50_ms",
+ *	"response_p99_ms", "response_max_ms", "guest_p50_ms", "guest_p99_ms" (release → first
+ *	batch), "wait_p99_ms", "wait_max_ms" (grant waits of a frame), "gpu_p50_ms", "gpu_p99_ms",
+ *	"period_ms", "recent_ms": [up to 60 frame times, oldest first]}
  */
 
 #endif
