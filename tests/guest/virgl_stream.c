@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "virgl_stream.h"
@@ -194,6 +195,42 @@ static void create_shader(
 	command(s, CCMD_BIND_SHADER, 0, 2);
 	put(s, handle);
 	put(s, type);
+}
+
+void bn_virgl_loop_shader(
+	struct bn_virgl_stream *s, uint32_t handle, uint32_t rounds, uint32_t times)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		"FRAG\n"
+		"DCL IN[0], COLOR, LINEAR\n"
+		"DCL OUT[0], COLOR\n"
+		"DCL TEMP[0..3]\n"
+		"IMM[0] FLT32 { 0.0, %u.0, %u.0, 0.25}\n"
+		"IMM[1] FLT32 { 1.0, %u.0, 0.0, 0.0}\n"
+		"  0: MOV TEMP[2], IN[0]\n"
+		"  1: MOV TEMP[3], IMM[0].xxxx\n"
+		"  2: BGNLOOP :0\n"
+		"  3: MOV TEMP[0], IMM[0].xxxx\n"
+		"  4: BGNLOOP :0\n"
+		"  5: SGE TEMP[1].x, TEMP[0].xxxx, IMM[0].yyyy\n"
+		"  6: IF TEMP[1].xxxx :0\n"
+		"  7: BRK\n"
+		"  8: ENDIF\n"
+		"  9: ADD TEMP[0].x, TEMP[0].xxxx, IMM[1].xxxx\n"
+		" 10: MAD TEMP[2], TEMP[2], IN[0], IMM[0].wwww\n"
+		" 11: ENDLOOP :0\n"
+		" 12: ADD TEMP[3].x, TEMP[3].xxxx, IMM[1].yyyy\n"
+		" 13: SGE TEMP[1].x, TEMP[3].xxxx, IMM[0].zzzz\n"
+		" 14: IF TEMP[1].xxxx :0\n"
+		" 15: BRK\n"
+		" 16: ENDIF\n"
+		" 17: ENDLOOP :0\n"
+		" 18: MOV OUT[0], TEMP[2]\n"
+		" 19: END\n",
+		rounds, times ? times : 1, times ? 1 : 0);
+	create_shader(s, handle, SHADER_FRAGMENT, text);
 }
 
 static void create_blend(struct bn_virgl_stream *s, uint32_t handle)

@@ -89,6 +89,12 @@ void bn_virgl_triangle_state(struct bn_virgl_stream *s, uint32_t handle);
  * bn_virgl_vertex). */
 void bn_virgl_draw_triangles(struct bn_virgl_stream *s, uint32_t res, uint32_t count);
 
+/* Creates and binds a fragment shader (after bn_virgl_triangle_state()) that counts to `rounds`
+ * (at most 65,000: llvmpipe ends a loop after 65,535 rounds) so many times for every pixel before it
+ * is coloured. times 0: without an end, as far as llvmpipe goes, which is hours. */
+void bn_virgl_loop_shader(
+	struct bn_virgl_stream *s, uint32_t handle, uint32_t rounds, uint32_t times);
+
 /* A query object that answers into buffer resource `res` at offset 0 (16 bytes, bound as CUSTOM,
  * with backing). */
 void bn_virgl_create_query(struct bn_virgl_stream *s, uint32_t handle, uint32_t type, uint32_t res);
