@@ -5,15 +5,15 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include <png.h>
-
 #include "display.h"
+#include "options.h"
 #include "scene.h"
 
 /* The exit status that says "start me again": the GPU context was lost (EX_TEMPFAIL). */
@@ -21,117 +21,45 @@
 /* How often the picture is checked for its mark. */
 #define MARK_INTERVAL 30
 #define MAX_SIZE 16384
+#define MAX_LOAD 100
 
-struct options {
-	const char *card, *mode, *offscreen;
-	double seconds, at;
-	int width, height;
-	bool fps_report, watch, free_running;
-};
-
-static volatile sig_atomic_t stopped;
+volatile sig_atomic_t cluster_stopped;
 
 static void handle_signal(int number)
 {
-	stopped = 1;
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-/* ---- one picture into a file ---- */
-
-static int write_png(const char *path, int width, int height)
-{
-	png_image image = {.version = PNG_IMAGE_VERSION, .format = PNG_FORMAT_RGBA};
-	unsigned char *pixels = calloc((size_t)width * (size_t)height, 4);
-	int ok;
-
-	if (!pixels)
-		return -ENOMEM;
-	image.width = (png_uint_32)width;
-	image.height = (png_uint_32)height;
-	glReadPixels(0, 0, width, height, GL_RGBA, GL_UNSIGNED_BYTE, pixels);
-	for (size_t i = 3; i < (size_t)width * (size_t)height * 4; i += 4)
-		pixels[i] = 255;
-	/* GL counts rows from below, which a negative stride says. */
-	ok = png_image_write_to_file(&image, path, 0, pixels, -width * 4, NULL);
-	if (!ok)
-		fprintf(stderr, "binnacle-cluster: %s: %s\n", path, image.message);
-	free(pixels);
-	return ok ? 0 : -EIO;
-}
-
-/* Draws frames for the time asked for and prints what one costs. */
-static void measure_offscreen(struct bn_scene *scene, struct bn_vehicle *vehicle, double seconds)
-{
-	double start = now(), end = start + seconds;
-	int frames = 0;
-
-	while (now() < end && !stopped) {
-		bn_vehicle_advance(vehicle, vehicle->time + 1.0 / 60.0);
-		bn_scene_draw(scene, vehicle);
-		glFinish();
-		frames++;
-	}
-	printf("frame %.3f ms\n", (now() - start) * 1e3 / (frames ? frames : 1));
-}
-
-static int draw_offscreen(const struct options *options)
-{
-	struct bn_gl gl;
-	struct bn_gl_target target;
-	struct bn_scene scene;
-	struct bn_vehicle vehicle;
-	int err = bn_gl_init_surfaceless(&gl);
-
-	if (err)
-		return err;
-	err = -EIO;
-	if (!bn_gl_target_init(&target, options->width, options->height))
-		goto out_gl;
-	if (!bn_scene_init(&scene, options->width, options->height))
-		goto out_target;
-	bn_vehicle_init(&vehicle);
-	while (vehicle.time + 0.5 < options->at)
-		bn_vehicle_advance(&vehicle, vehicle.time + 0.5);
-	bn_vehicle_advance(&vehicle, options->at);
-	bn_scene_draw(&scene, &vehicle);
-	err = write_png(options->offscreen, options->width, options->height);
-	if (!err && options->seconds > 0.0)
-		measure_offscreen(&scene, &vehicle, options->seconds);
-	bn_scene_finish(&scene);
-out_target:
-	bn_gl_target_finish(&target);
-out_gl:
-	bn_gl_finish(&gl);
-	return err;
+	cluster_stopped = 1;
 }
 
 /* ---- on a display ---- */
 
 struct rate {
-	double since;
-	int frames;
+	double since, last; /* the start of this second; the last flip, 0.0: none */
+	double longest;     /* interval between two flips */
+	int frames, late;
 };
 
-static void count_frame(struct rate *rate, const struct options *options)
+/* Late is a frame that was not on the screen one refresh after the one before it. */
+static void count_frame(
+	struct rate *rate, const struct bn_display *display, const struct options *options)
 {
-	double t = now();
+	double t = cluster_now(),
+	       interval = rate->last > 0.0 ? display->flip_time - rate->last : 0.0;
+	double period = 1.0 / (display->mode.vrefresh ? display->mode.vrefresh : 60);
 
 	rate->frames++;
+	rate->last = display->flip_time;
+	if (interval > rate->longest)
+		rate->longest = interval;
+	if (interval > 1.5 * period)
+		rate->late++;
 	if (t - rate->since < 1.0)
 		return;
 	if (options->fps_report) {
-		printf("FPS %.1f\n", (double)rate->frames / (t - rate->since));
+		printf("FPS %.1f, late %d, longest %.1f ms\n",
+			(double)rate->frames / (t - rate->since), rate->late, rate->longest * 1e3);
 		fflush(stdout);
 	}
-	*rate = (struct rate){.since = t};
+	*rate = (struct rate){.since = t, .last = rate->last};
 }
 
 /*
@@ -141,7 +69,7 @@ static void count_frame(struct rate *rate, const struct options *options)
  */
 static void pace(const drmModeModeInfo *mode, double *due)
 {
-	double period = 1.0 / (mode->vrefresh ? mode->vrefresh : 60), t = now();
+	double period = 1.0 / (mode->vrefresh ? mode->vrefresh : 60), t = cluster_now();
 	struct timespec ts;
 
 	*due += period;
@@ -165,17 +93,18 @@ static bool still_drawing(struct bn_scene *scene, unsigned frame, int *misses)
 
 static int run(struct bn_display *display, struct bn_scene *scene, const struct options *options)
 {
-	double start = now(), time = 0.0, due = start;
+	double start = cluster_now(), time = 0.0, due = start;
 	struct rate rate = {.since = start};
 	struct bn_vehicle vehicle;
 	int misses = 0;
 
 	bn_vehicle_init(&vehicle);
-	for (unsigned frame = 0; !stopped; frame++) {
+	for (unsigned frame = 0; !cluster_stopped; frame++) {
 		int err;
 
 		bn_vehicle_advance(&vehicle, time);
-		bn_scene_draw(scene, &vehicle);
+		for (unsigned i = 0; i < options->load; i++)
+			bn_scene_draw(scene, &vehicle);
 		bn_scene_mark(scene, frame);
 		if (options->watch && !still_drawing(scene, frame, &misses)) {
 			fprintf(stderr, "binnacle-cluster: the GPU context is lost\n");
@@ -186,10 +115,12 @@ static int run(struct bn_display *display, struct bn_scene *scene, const struct 
 			return err;
 		if (!options->free_running)
 			pace(&display->mode, &due);
-		count_frame(&rate, options);
+		count_frame(&rate, display, options);
 		/* The frame now begun is seen one refresh after the last flip. */
-		time = now() - start;
+		time = cluster_now() - start;
 		if (options->seconds > 0.0 && time >= options->seconds)
+			break;
+		if (options->frames && frame + 1 >= options->frames)
 			break;
 	}
 	return 0;
@@ -222,7 +153,9 @@ static int usage(FILE *out)
 		     "  --card PATH       DRM card (default: the first with a connected display)\n"
 		     "  --mode WxH        display mode (default: the preferred one)\n"
 		     "  --seconds N       ends after N seconds\n"
-		     "  --fps-report      prints \"FPS x\" each second\n"
+		     "  --frames N        ends after N frames\n"
+		     "  --load N          draws the picture N times into each frame (1–100)\n"
+		     "  --fps-report      prints \"FPS x, late n, longest y ms\" each second\n"
 		     "  --no-watch        does not check that the GPU still draws (else: exit "
 		     "status 75)\n"
 		     "  --offscreen FILE  draws one picture into a PNG file, without a display;\n"
@@ -238,6 +171,15 @@ static bool parse_seconds(const char *text, double *value)
 
 	*value = strtod(text, &end);
 	return end != text && !*end && *value >= 0.0 && *value <= 1e7;
+}
+
+static bool parse_count(const char *text, unsigned long max, unsigned *value)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	*value = (unsigned)n;
+	return end != text && !*end && text[0] != '-' && n >= 1 && n <= max;
 }
 
 static bool parse_size(const char *text, struct options *options)
@@ -276,6 +218,10 @@ static bool set_option(struct options *options, int name, const char *value)
 		return parse_seconds(value, &options->at);
 	case 'g':
 		return parse_size(value, options);
+	case 'n':
+		return parse_count(value, UINT_MAX, &options->frames);
+	case 'l':
+		return parse_count(value, MAX_LOAD, &options->load);
 	default:
 		return false;
 	}
@@ -287,6 +233,8 @@ int main(int argc, char **argv)
 		{"card", required_argument, NULL, 'c'},
 		{"mode", required_argument, NULL, 'm'},
 		{"seconds", required_argument, NULL, 's'},
+		{"frames", required_argument, NULL, 'n'},
+		{"load", required_argument, NULL, 'l'},
 		{"fps-report", no_argument, NULL, 'f'},
 		{"free", no_argument, NULL, 'r'},
 		{"no-watch", no_argument, NULL, 'w'},
@@ -296,7 +244,8 @@ int main(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	struct options options = {.width = 1280, .height = 480, .at = 15.0, .watch = true};
+	struct options options = {
+		.width = 1280, .height = 480, .at = 15.0, .load = 1, .watch = true};
 	int c, err;
 
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
@@ -309,7 +258,7 @@ int main(int argc, char **argv)
 		return usage(stderr);
 	signal(SIGINT, handle_signal);
 	signal(SIGTERM, handle_signal);
-	err = options.offscreen ? draw_offscreen(&options) : draw_on_display(&options);
+	err = options.offscreen ? cluster_draw_offscreen(&options) : draw_on_display(&options);
 	if (err)
 		fprintf(stderr, "binnacle-cluster: %s\n", strerror(-err));
 	return err == -ECONNRESET ? EXIT_LOST : err ? 1 : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One connector of a DRM card, shown on with GBM buffers and page flips. */
-#ifndef BN_CLUSTER_DISPLAY_H
-#define BN_CLUSTER_DISPLAY_H
+#ifndef BN_GUEST_DISPLAY_H
+#define BN_GUEST_DISPLAY_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,5 +40,11 @@ void bn_display_finish(struct bn_display *display);
  * Returns 0, -ETIMEDOUT when no flip event came for ten seconds, or another negative errno.
  */
 int bn_display_present(struct bn_display *display);
+
+/*
+ * The same without the wait: the next frame can be drawn at once, and only the next call waits
+ * until this one is on the screen.
+ */
+int bn_display_queue(struct bn_display *display);
 
 #endif

@@ -253,11 +253,27 @@ static int put_on_screen(struct bn_display *display, uint32_t fb)
 	return 0;
 }
 
-int bn_display_present(struct bn_display *display)
+/* What was handed to the kernel is on the screen now; the buffer before it is free again. */
+static int finish_flip(struct bn_display *display)
+{
+	int err = wait_for_flip(display);
+
+	if (err || !display->next)
+		return err;
+	if (display->shown)
+		gbm_surface_release_buffer(display->surface, display->shown);
+	display->shown = display->next;
+	display->next = NULL;
+	return 0;
+}
+
+int bn_display_queue(struct bn_display *display)
 {
 	uint32_t fb;
-	int err;
+	int err = finish_flip(display);
 
+	if (err)
+		return err;
 	if (!eglSwapBuffers(display->gl.display, display->window))
 		return fail("eglSwapBuffers", -EIO);
 	display->next = gbm_surface_lock_front_buffer(display->surface);
@@ -266,14 +282,12 @@ int bn_display_present(struct bn_display *display)
 	fb = framebuffer_of(display, display->next);
 	if (!fb)
 		return fail("no framebuffer", -EINVAL);
-	err = put_on_screen(display, fb);
-	if (!err)
-		err = wait_for_flip(display);
-	if (err)
-		return err;
-	if (display->shown)
-		gbm_surface_release_buffer(display->surface, display->shown);
-	display->shown = display->next;
-	display->next = NULL;
-	return 0;
+	return put_on_screen(display, fb);
+}
+
+int bn_display_present(struct bn_display *display)
+{
+	int err = bn_display_queue(display);
+
+	return err ? err : finish_flip(display);
 }
