@@ -37,6 +37,18 @@ void bn_monitor_superseded(struct bn_monitor *m)
 	m->frames_superseded++;
 }
 
+void bn_monitor_set_target(struct bn_monitor *m, const struct bn_monitor_target *target)
+{
+	m->target = *target;
+}
+
+void bn_monitor_reset(struct bn_monitor *m)
+{
+	bn_histogram_init(&m->latency);
+	bn_histogram_init(&m->interval);
+	memset(&m->frame, 0, sizeof(m->frame));
+}
+
 double bn_monitor_fps(const struct bn_monitor *m, uint64_t now_ns)
 {
 	uint64_t kept =

@@ -32,6 +32,9 @@ void bn_trace_destroy(struct bn_trace *trace);
 /* end_ns = start_ns for instants. trace may be NULL. */
 void bn_trace_add(struct bn_trace *trace, enum bn_trace_kind kind, unsigned vm, uint64_t start_ns,
 	uint64_t end_ns, uint64_t value, unsigned detail);
+/* Whether everything since from_ns is still there: false once newer events have taken the place of
+ * some that came after it. */
+bool bn_trace_covers(const struct bn_trace *trace, uint64_t from_ns);
 /* Everything that ended at from_ns or later, in order. vm_name(data, i) names the tracks, NULL for
  * no such VM; event_text(data, number) the text of an EVENT, NULL when forgotten. Returns the number
  * of events or -errno of the writing. */
