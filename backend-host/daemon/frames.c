@@ -6,6 +6,7 @@
 #include <wayland-util.h>
 
 #include "common/clock.h"
+#include "frame_record.h"
 #include "zero-copy/buffer.h"
 
 /* A layer hands back only the frame's number, and may do so when the renderer that gave it is
@@ -37,7 +38,7 @@ struct bn_frames {
 	bool draining;
 	struct wl_list buffers; /* shown_buffer.link */
 	unsigned num_buffers;
-	struct bn_monitor *monitor;
+	struct bn_frame_record record;
 	const struct bn_frames_listener *listener;
 	void *data;
 };
@@ -162,9 +163,9 @@ static void handle_presented(
 	if (seq == 0) /* our own, from bn_frames_clear() */
 		return;
 	if (how == BN_PRESENTED_SUPERSEDED)
-		bn_monitor_superseded(s->frames->monitor);
+		bn_monitor_superseded(s->frames->record.monitor);
 	else if (how == BN_PRESENTED_SHOWN && frame->buffer)
-		bn_monitor_presented(s->frames->monitor, frame->flush_ns, when_ns);
+		bn_frame_record_shown(&s->frames->record, frame, s->output, s->index, when_ns);
 	/* A superseded frame is answered with the one that took its place. */
 	if (how != BN_PRESENTED_SUPERSEDED && frame->seq >> SEQ_BITS == s->frames->generation)
 		answer(s, seq, when_ns);
@@ -239,8 +240,9 @@ bool bn_frames_frame(struct bn_frames *frames, const struct bn_link_frame *m, co
 	struct scanout *s = &frames->scanout[m->scanout];
 	s->submitted = m->seq;
 	if (frame.buffer)
-		bn_monitor_flushed(frames->monitor);
+		bn_monitor_flushed(frames->record.monitor);
 	if (s->layer) {
+		bn_frame_record_submitted(&frames->record, frame.seq, m);
 		bn_layer_submit(s->layer, &frame);
 	} else if (frame.buffer) {
 		/* Nobody looks, so nobody holds it. */
@@ -353,7 +355,7 @@ struct bn_frames *bn_frames_create(struct bn_output *const *outputs, unsigned nu
 		return NULL;
 	wl_list_init(&frames->buffers);
 	frames->num_scanouts = num_scanouts;
-	frames->monitor = monitor;
+	frames->record.monitor = monitor;
 	frames->listener = listener;
 	frames->data = data;
 	for (unsigned i = 0; i < num_scanouts; i++) {
@@ -368,6 +370,15 @@ struct bn_frames *bn_frames_create(struct bn_output *const *outputs, unsigned nu
 		}
 	}
 	return frames;
+}
+
+void bn_frames_set_scheduler(struct bn_frames *frames, struct bn_arbiter *arbiter, unsigned vm,
+	struct bn_trace *trace, struct bn_events *events)
+{
+	frames->record.arbiter = arbiter;
+	frames->record.vm = vm;
+	frames->record.trace = trace;
+	frames->record.events = events;
 }
 
 void bn_frames_destroy(struct bn_frames *frames)

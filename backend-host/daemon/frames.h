@@ -12,6 +12,9 @@
 #include "protocol/link.h"
 #include "scheduler/monitor.h"
 
+struct bn_arbiter;
+struct bn_events;
+struct bn_trace;
 struct bn_frames; /* opaque */
 
 struct bn_frames_listener {
@@ -24,6 +27,10 @@ struct bn_frames_listener {
  * outputs must outlive it. */
 struct bn_frames *bn_frames_create(struct bn_output *const *outputs, unsigned num_scanouts,
 	struct bn_monitor *monitor, const struct bn_frames_listener *listener, void *data);
+/* Where frames are made known besides the monitor: the arbiter (as VM number `vm`), the trace and
+ * the event log, all to outlive it, each may be NULL. Before the first frame. */
+void bn_frames_set_scheduler(struct bn_frames *frames, struct bn_arbiter *arbiter, unsigned vm,
+	struct bn_trace *trace, struct bn_events *events);
 /* NULL is allowed. */
 void bn_frames_destroy(struct bn_frames *frames);
 

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/sd.h"
 #include "control.h"
+#include "events.h"
 #include "sockets.h"
 
 static int handle_signal(int signal_number, void *data)
@@ -86,6 +87,16 @@ static int init_loop(struct bn_service *s)
 	return s->loop ? 0 : -ENOMEM;
 }
 
+/* Room for some ten seconds of a busy service; the pages come as they are written. */
+#define TRACE_EVENTS (1u << 17)
+
+static int init_records(struct bn_service *s)
+{
+	s->context.trace = bn_trace_create(TRACE_EVENTS);
+	s->context.events = bn_events_create(s->settings, s->context.trace);
+	return s->context.trace && s->context.events ? 0 : -ENOMEM;
+}
+
 static int init_arbiter(struct bn_service *s)
 {
 	const struct bn_arbiter_config config = {.policy = BN_POLICY_NONE};
@@ -132,7 +143,9 @@ int bn_service_init(struct bn_service *s, const struct bn_settings *settings,
 	s->context.shader_cache = settings->shader_cache;
 	s->context.cgroups = bn_cgroups_open();
 	log_gpu(&s->context.gpu);
-	ret = init_arbiter(s);
+	ret = init_records(s);
+	if (ret == 0)
+		ret = init_arbiter(s);
 	if (ret < 0)
 		return ret;
 	ret = init_vms(s);
@@ -177,6 +190,8 @@ void bn_service_finish(struct bn_service *s)
 	while (s->num_vms > 0)
 		bn_vm_destroy(s->vm[--s->num_vms]);
 	bn_arbiter_destroy(s->context.arbiter);
+	bn_events_destroy(s->context.events);
+	bn_trace_destroy(s->context.trace);
 	bn_displays_finish(&s->displays);
 	bn_cgroups_close(s->context.cgroups);
 	if (s->watchdog)

@@ -118,7 +118,11 @@ static int init_frames(struct bn_vm *vm)
 	}
 	vm->frames =
 		bn_frames_create(outputs, num_scanouts(vm), &vm->monitor, &frames_listener, vm);
-	return vm->frames ? 0 : -ENOMEM;
+	if (!vm->frames)
+		return -ENOMEM;
+	bn_frames_set_scheduler(vm->frames, vm->context->arbiter, vm->index, vm->context->trace,
+		vm->context->events);
+	return 0;
 }
 
 static int init_socket(struct bn_vm *vm)

@@ -15,6 +15,7 @@
 #include "scheduler/monitor.h"
 #include "settings.h"
 
+struct bn_events;
 struct wl_event_loop;
 
 /* What all VMs have in common; outlives them. */
@@ -26,6 +27,8 @@ struct bn_vm_context {
 	const char *shader_cache;    /* folder of the VMs' folders; "": none is kept */
 	struct bn_cgroups *cgroups; /* NULL: none delegated */
 	struct bn_arbiter *arbiter;
+	struct bn_trace *trace;
+	struct bn_events *events;
 };
 
 struct bn_vm; /* opaque */

@@ -1,0 +1,65 @@
+#include "frame_record.h"
+
+#include "arbiter.h"
+#include "common/clock.h"
+#include "events.h"
+
+void bn_frame_record_submitted(
+	struct bn_frame_record *r, uint64_t seq, const struct bn_link_frame *m)
+{
+	const unsigned slot = seq % BN_FRAME_RECORD_PENDING;
+	r->pending[slot].seq = seq;
+	r->pending[slot].stamps = (struct bn_monitor_stamps){
+		.queued_ns = m->queued_ns,
+		.flush_ns = m->flush_ns,
+		.done_ns = m->done_ns,
+		.wait_ns = m->wait_ns,
+		.gpu_ns = m->gpu_ns,
+		.response_ns = m->response_ns,
+	};
+}
+
+static struct bn_monitor_stamps stamps_of(
+	const struct bn_frame_record *r, const struct bn_frame *frame)
+{
+	const unsigned slot = frame->seq % BN_FRAME_RECORD_PENDING;
+	if (r->pending[slot].seq == frame->seq)
+		return r->pending[slot].stamps;
+	return (struct bn_monitor_stamps){.flush_ns = frame->flush_ns};
+}
+
+static void add_spans(const struct bn_frame_record *r, const struct bn_monitor_frame *f)
+{
+	/* An idle guest's frame begins when the guest does. */
+	uint64_t begin = f->queued_ns < f->flush_ns ? f->queued_ns : f->flush_ns;
+	if (f->release_ns && !f->idle)
+		begin = f->release_ns;
+	bn_trace_add(r->trace, BN_TRACE_FRAME, r->vm, begin, f->present_ns, f->missed, f->cause);
+	if (begin < f->queued_ns)
+		bn_trace_add(r->trace, BN_TRACE_GUEST, r->vm, begin, f->queued_ns, 0, 0);
+	if (f->done_ns < f->present_ns)
+		bn_trace_add(r->trace, BN_TRACE_DISPLAY, r->vm, f->done_ns, f->present_ns, 0, 0);
+	/* Where the first refresh was that it should have been on. */
+	uint64_t missed = f->release_ns + f->period_ns;
+	if (f->missed)
+		bn_trace_add(
+			r->trace, BN_TRACE_MISS, r->vm, missed, missed, f->missed, f->cause);
+}
+
+void bn_frame_record_shown(struct bn_frame_record *r, const struct bn_frame *frame,
+	const struct bn_output *output, unsigned scanout, uint64_t when_ns)
+{
+	const struct bn_output_config *config = bn_output_config(output);
+	const struct bn_monitor_stamps stamps = stamps_of(r, frame);
+	uint64_t refresh = config->free_running ? 0 : 1000 * BN_NS_PER_S / config->refresh_mhz;
+	struct bn_monitor_frame f;
+	bn_monitor_presented(r->monitor, frame->flush_ns, when_ns);
+	bn_monitor_frame(r->monitor, scanout, refresh, &stamps, when_ns, &f);
+	add_spans(r, &f);
+	if (f.over_bound)
+		bn_events_add(r->events, r->vm, BN_EVENT_BOUND,
+			"a frame took %.2f ms, the bound is %.2f ms (it waited for %.2f ms, and used "
+			"%.2f ms of the GPU)",
+			(double)f.response_ns / 1e6, (double)r->monitor->target.bound_ns / 1e6,
+			(double)f.wait_ns / 1e6, (double)f.gpu_ns / 1e6);
+}
