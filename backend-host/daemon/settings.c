@@ -1,4 +1,4 @@
-#include "settings.h"
+#include "settings_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -75,6 +75,13 @@ static const struct bn_config_key core_keys[] = {
 	{.name = "gpu", .read = read_gpu},
 	{.name = "log", .read = read_log},
 	{.name = "shader-cache", .read = read_shader_cache},
+	{.name = "policy", .read = bn_settings_read_policy},
+	{.name = "realtime", .read = bn_settings_read_realtime},
+	{.name = "gpu-cpus", .read = bn_settings_read_cpus},
+	{.name = "queue-depth", .read = bn_settings_read_queue_depth},
+	{.name = "compositor-lead", .read = bn_settings_read_core_time},
+	{.name = "dispatch", .read = bn_settings_read_core_time},
+	{.name = "batch-overhead", .read = bn_settings_read_core_time},
 	{0},
 };
 
@@ -224,6 +231,17 @@ static const struct bn_config_key vm_keys[] = {
 	{.name = "scanout.", .prefix = true, .read = read_scanout},
 	{.name = "memory-max", .read = read_memory_max},
 	{.name = "gl", .read = read_gl},
+	{.name = "class", .read = bn_settings_read_vm_sched},
+	{.name = "period", .read = bn_settings_read_vm_sched},
+	{.name = "budget", .read = bn_settings_read_vm_sched},
+	{.name = "share", .read = bn_settings_read_vm_sched},
+	{.name = "batch-max", .read = bn_settings_read_vm_sched},
+	{.name = "queue-ahead", .read = bn_settings_read_vm_sched},
+	{.name = "gap", .read = bn_settings_read_vm_sched},
+	{.name = "gaps", .read = bn_settings_read_vm_sched},
+	{.name = "batches", .read = bn_settings_read_vm_sched},
+	{.name = "watchdog", .read = bn_settings_read_vm_sched},
+	{.name = "trips", .read = bn_settings_read_vm_sched},
 	{0},
 };
 
@@ -235,7 +253,12 @@ static void *begin_vm(void *data, const char *name, int line, const char **why)
 		return NULL;
 	}
 	struct bn_settings_vm *vm = &s->vms[s->num_vms++];
-	*vm = (struct bn_settings_vm){.line = line, .memory_max = MEMORY_DEFAULT, .gl = true};
+	*vm = (struct bn_settings_vm){
+		.line = line,
+		.memory_max = MEMORY_DEFAULT,
+		.gl = true,
+		.vm_class = BN_CLASS_INTERACTIVE,
+	};
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
 	return vm;
 }
@@ -347,11 +370,13 @@ static void check_whole(struct bn_settings *s, struct bn_config_errors *errors)
 	}
 	for (size_t i = 0; i < s->num_outputs; i++)
 		check_layers(s, &s->outputs[i], errors);
+	bn_settings_check_sched(s, errors);
 }
 
 int bn_settings_read(struct bn_settings *s, const char *path, struct bn_config_errors *errors)
 {
 	*s = (struct bn_settings){.log = BN_LOG_INFO};
+	bn_settings_sched_defaults(s);
 	int ret = bn_config_read(path, sections, s, errors);
 	if (ret < 0 && ret != -EINVAL)
 		return ret;

@@ -98,6 +98,13 @@ bool bn_settings_vm_key(
 void bn_settings_vm_policy(const struct bn_settings *settings, const struct bn_settings_vm *vm,
 	struct bn_arbiter_vm *out);
 
+/* Whether the VM's keys go together; else *why says what does not and what is expected, to be put
+ * behind the VM's name (a constant string). */
+bool bn_settings_vm_check(const struct bn_settings *settings, const struct bn_settings_vm *vm,
+	const char **why);
+/* The policy, auto decided. */
+enum bn_policy_kind bn_settings_policy_kind(const struct bn_settings *settings);
+
 /* The folder for sockets when nobody names one: $XDG_RUNTIME_DIR/binnacle, or /run/binnacle
  * without that variable. false when the path does not fit. */
 bool bn_settings_default_runtime_dir(char out[BN_SETTINGS_PATH_MAX]);

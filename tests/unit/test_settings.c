@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arbiter.h"
 #include "settings.h"
 
 static struct bn_settings settings;
@@ -166,6 +167,134 @@ static void test_many(void)
 	bn_config_errors_finish(&errors);
 }
 
+static void test_scheduler_keys(void)
+{
+	CU_ASSERT_EQUAL_FATAL(read_text("[core]\n"
+					"policy=priority\n"
+					"realtime=no\n"
+					"gpu-cpus=0\n"
+					"queue-depth=3\n"
+					"compositor-lead=1.5\n"
+					"dispatch=50us\n"
+					"batch-overhead=0\n"
+					"[output o]\n"
+					"mode=640x480@50\n"
+					"[vm a]\n"
+					"scanout.0=o\n"
+					"class=safety\n"
+					"budget=4.5ms\n"
+					"share=7\n"
+					"batch-max=1\n"
+					"queue-ahead=3\n"
+					"gap=250us\n"
+					"gaps=2\n"
+					"batches=9\n"
+					"watchdog=40\n"
+					"trips=5\n"
+					"[vm b]\n"
+					"class=background\n"
+					"period=25Hz\n"
+					"budget=30%\n"),
+		0);
+	CU_ASSERT_EQUAL(bn_settings_policy_kind(&settings), BN_POLICY_PRIORITY);
+	CU_ASSERT_EQUAL(settings.realtime, BN_SETTINGS_REALTIME_NO);
+	CU_ASSERT_EQUAL(CPU_COUNT(&settings.gpu_cpus), 1);
+	CU_ASSERT_TRUE(CPU_ISSET(0, &settings.gpu_cpus));
+	CU_ASSERT_EQUAL(settings.queue_depth, 3);
+	CU_ASSERT_EQUAL(settings.lead_ns, 1500000);
+	CU_ASSERT_EQUAL(settings.dispatch_ns, 50000);
+	CU_ASSERT_EQUAL(settings.batch_overhead_ns, 0);
+	struct bn_arbiter_vm a, b;
+	bn_settings_vm_policy(&settings, &settings.vms[0], &a);
+	bn_settings_vm_policy(&settings, &settings.vms[1], &b);
+	CU_ASSERT_EQUAL(a.policy.vm_class, BN_CLASS_SAFETY);
+	CU_ASSERT_EQUAL(a.policy.period_ns, 20000000); /* of its output */
+	CU_ASSERT_EQUAL(a.policy.budget_ns, 4500000);
+	CU_ASSERT_EQUAL(a.policy.share, 7);
+	CU_ASSERT_EQUAL(a.policy.batch_max_ns, 1000000);
+	CU_ASSERT_EQUAL(a.policy.ahead_max_ns, 3000000);
+	CU_ASSERT_EQUAL(a.policy.gap_ns, 250000);
+	CU_ASSERT_EQUAL(a.policy.gaps, 2);
+	CU_ASSERT_EQUAL(a.policy.batches, 9);
+	CU_ASSERT_EQUAL(a.watchdog_ns, 40000000);
+	CU_ASSERT_EQUAL(a.trips_max, 5);
+	CU_ASSERT_EQUAL(b.policy.vm_class, BN_CLASS_BACKGROUND);
+	CU_ASSERT_EQUAL(b.policy.period_ns, 40000000);
+	CU_ASSERT_EQUAL(b.policy.budget_ns, 12000000);
+}
+
+static void test_scheduler_defaults(void)
+{
+	CU_ASSERT_EQUAL_FATAL(read_text("[vm a]\n"), 0);
+	CU_ASSERT_EQUAL(bn_settings_policy_kind(&settings), BN_POLICY_NONE);
+	CU_ASSERT_EQUAL(CPU_COUNT(&settings.gpu_cpus), 0);
+	struct bn_arbiter_vm a;
+	bn_settings_vm_policy(&settings, &settings.vms[0], &a);
+	CU_ASSERT_EQUAL(a.policy.vm_class, BN_CLASS_INTERACTIVE);
+	CU_ASSERT_EQUAL(a.policy.period_ns, 16666666);
+	CU_ASSERT_EQUAL(a.policy.budget_ns, 0);
+	CU_ASSERT_EQUAL(a.policy.share, 100);
+	CU_ASSERT_EQUAL(a.policy.batch_max_ns, 2000000);
+	CU_ASSERT_EQUAL(a.watchdog_ns, 0);
+	CU_ASSERT_EQUAL(a.trips_max, 3);
+	/* One key is enough for the scheduler to be at work. */
+	CU_ASSERT_EQUAL_FATAL(read_text("[vm a]\n[vm b]\nshare=100\n"), 0);
+	CU_ASSERT_EQUAL(bn_settings_policy_kind(&settings), BN_POLICY_RESERVE);
+	/* Two safety machines may share a display. */
+	CU_ASSERT_EQUAL(read_text("[output o]\n"
+				  "[vm a]\nscanout.0=o\nclass=safety\nbudget=2\n"
+				  "[vm b]\nscanout.0=o\nclass=safety\nbudget=10%\n"),
+		0);
+}
+
+static void test_scheduler_mistakes(void)
+{
+	CU_ASSERT_TRUE(one_error("[vm a]\n[core]\npolicy=fair\n", 3, "reserve"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[core]\nrealtime=1\n", 3, "auto, yes or no"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[core]\ngpu-cpus=3-1\n", 3, "0-3,6"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[core]\ngpu-cpus=0,\n", 3, "0-3,6"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[core]\ngpu-cpus=1023\n", 3, "that are there"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[core]\nqueue-depth=5\n", 3, "1 to 4"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[core]\ncompositor-lead=101\n", 3, "0 to 100"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nclass=fast\n", 2, "safety, interactive"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nperiod=0Hz\n", 2, "60Hz"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nperiod=2000Hz\n", 2, "60Hz"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nbudget=4s\n", 2, "for example 4.5"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nbudget=-4\n", 2, "for example 4.5"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nbudget=101%\n", 2, "1% to 100%"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nbudget=4.1234567\n", 2, "for example 4.5"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nbudget=99999999999999999999\n", 2, "for example 4.5"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nshare=0\n", 2, "1 to 1000"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nshare=1001\n", 2, "1 to 1000"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nbatch-max=0\n", 2, "0.1 to 1000"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nqueue-ahead=x\n", 2, "0.1 to 1000"));
+	CU_ASSERT_TRUE(one_error("[vm a]\ngap=0\n", 2, "0.01 to 1000"));
+	CU_ASSERT_TRUE(one_error("[vm a]\ngaps=many\n", 2, "0 to 100"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nbatches=0\n", 2, "1 to 10000"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nwatchdog=0.5\n", 2, "1 to 60000"));
+	CU_ASSERT_TRUE(one_error("[vm a]\ntrips=0\n", 2, "1 to 1000"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nclass=safety\n", 1, "budget= is expected"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nbudget=17\n", 1, "longer than its period"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nqueue-ahead=1\n", 1, "longer queue-ahead="));
+	CU_ASSERT_TRUE(one_error("[vm a]\nwatchdog=1\n", 1, "longer watchdog="));
+}
+
+/* As binnaclectl changes them. */
+static void test_live_keys(void)
+{
+	const char *expected = NULL;
+	struct bn_settings_vm vm = {.vm_class = BN_CLASS_INTERACTIVE};
+	CU_ASSERT_TRUE(bn_settings_vm_key(&vm, "budget", "4ms", &expected));
+	CU_ASSERT_EQUAL(vm.budget_ns, 4000000);
+	CU_ASSERT_FALSE(bn_settings_vm_key(&vm, "budget", "much", &expected));
+	CU_ASSERT_EQUAL(vm.budget_ns, 4000000);
+	CU_ASSERT_TRUE(bn_settings_vm_key(&vm, "budget", "25%", &expected));
+	CU_ASSERT_EQUAL(vm.budget_ns, 0);
+	CU_ASSERT_EQUAL(vm.budget_percent, 25);
+	CU_ASSERT_FALSE(bn_settings_vm_key(&vm, "socket", "/tmp/x", &expected));
+	CU_ASSERT_PTR_NOT_NULL(strstr(expected, "queue-ahead"));
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -174,6 +303,10 @@ int main(void)
 		{"bad values name what is expected", test_values},
 		{"mistakes of the whole file", test_whole_file},
 		{"many mistakes at once", test_many},
+		{"keys of the scheduler", test_scheduler_keys},
+		{"what the scheduler is told by default", test_scheduler_defaults},
+		{"mistakes in keys of the scheduler", test_scheduler_mistakes},
+		{"keys that are changed live", test_live_keys},
 		CU_TEST_INFO_NULL,
 	};
 	return bn_unit_main("settings", tests);
