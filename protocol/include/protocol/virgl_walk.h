@@ -55,7 +55,8 @@ struct bn_virgl_piece {
 	uint32_t start, count;
 	struct bn_virgl_work work;
 	bool query_result; /* has GET_QUERY_RESULT: virglrenderer's fence must be asked for */
-	bool new_shader;   /* a draw follows a shader that was never drawn with: it compiles */
+	bool new_shader;   /* draws with shaders never drawn with together: they are compiled */
+	bool hostile_transfer; /* must not be executed, see bn_virgl_transfer_ok() */
 	uint64_t cost_ns;  /* as predicted when it was cut */
 };
 
@@ -65,20 +66,22 @@ typedef uint64_t bn_virgl_cost(void *data, const struct bn_virgl_work *work);
 /* A walk over one stream. */
 struct bn_virgl_walk {
 	const uint32_t *words;
-	uint32_t count, at;
+	uint32_t count, at; /* everything before `at` has been given out */
 	struct bn_virgl_state *state;
 	bool broken; /* the rest is one piece */
+	struct bn_virgl_piece ahead; /* looked at already, for the next piece */
 };
 void bn_virgl_walk_begin(struct bn_virgl_walk *walk, struct bn_virgl_state *state,
 	const uint32_t *words, uint32_t count);
 
 /* The next piece: as many commands as stay within max_cost_ns by cost() (0: no limit, the whole
  * rest), at least one. False at the end. Prefers to cut where the render target changes: once half
- * of max_cost_ns is used, a SET_FRAMEBUFFER_STATE ends the piece.
+ * of max_cost_ns is used, a SET_FRAMEBUFFER_STATE begins the next piece. cost is not called, and may
+ * be NULL, when max_cost_ns is 0; cost_ns is 0 then. The limit may change from call to call.
  *
  * Never cut (protocol rules from virglrenderer 1.1.0, src/vrend_decode.c, and Mesa 25.0.7,
  * src/gallium/winsys/virgl):
- *  - from the first TRANSFER3D or COPY_TRANSFER3D to the END_TRANSFERS behind them (Mesa puts
+ *  - in a row of TRANSFER3D and COPY_TRANSFER3D with the END_TRANSFERS behind it (Mesa puts
  *    uploads in front of the draws that need them);
  *  - the pieces of one long shader (CREATE_OBJECT with OFFSET_CONT), from first to last;
  *  - between SET_SUB_CTX and the command behind it, and between a CREATE_SUB_CTX and its
@@ -87,9 +90,25 @@ void bn_virgl_walk_begin(struct bn_virgl_walk *walk, struct bn_virgl_state *stat
  *    max_cost_ns by four times;
  *  - between BEGIN_FRAME and END_FRAME (video);
  *  - behind a PIPE_RESOURCE_CREATE or a CREATE_VIDEO_*: the next command goes with it.
+ * Legal streams mean the same wherever they are cut: these rules keep what belongs together close in
+ * time. So a guest cannot use them to escape the limit: but for the query, none holds over a command
+ * that draws, and none over more than four times max_cost_ns.
+ *
  * A single command is never divided, so one draw may cost more than max_cost_ns. */
 bool bn_virgl_cut(struct bn_virgl_walk *walk, uint64_t max_cost_ns, bn_virgl_cost *cost, void *data,
 	struct bn_virgl_piece *piece);
+
+/* virglrenderer 1.1.0 adds up a transfer's strides and box in 32 bits (src/vrend_renderer.c) when it
+ * checks that the transfer stays within the guest's memory. False when the command (its header word
+ * first, length as in the header) is a TRANSFER3D, COPY_TRANSFER3D or RESOURCE_INLINE_WRITE whose sum
+ * exceeds 2^31 or whose box is negative; true for all others. width, height: of the resource, or 0;
+ * they matter where the command leaves a stride to the renderer.
+ *
+ * bn_virgl_cut() asks it of every transfer. One that fails begins a last piece of its own, the rest of
+ * the stream, with hostile_transfer set: it must not go to virglrenderer, but end the stream as a
+ * refused command does. */
+bool bn_virgl_transfer_ok(
+	const uint32_t *command, uint32_t length, uint32_t width, uint32_t height);
 
 /* a += b, saturating. */
 void bn_virgl_work_add(struct bn_virgl_work *a, const struct bn_virgl_work *b);
