@@ -15,6 +15,32 @@ static uint64_t bounded(uint64_t ns)
 	return bn_least(ns, BN_POLICY_LONGEST_NS);
 }
 
+void bn_policy_take_machine(struct bn_policy_machine *machine)
+{
+	if (machine->in_flight == 0)
+		machine->in_flight = 1;
+	if (machine->in_flight > IN_FLIGHT_MAX)
+		machine->in_flight = IN_FLIGHT_MAX;
+	machine->dispatch_ns = bounded(machine->dispatch_ns);
+	machine->batch_overhead_ns = bounded(machine->batch_overhead_ns);
+	machine->compositor_ns = bounded(machine->compositor_ns);
+	machine->lead_ns = bounded(machine->lead_ns);
+}
+
+void bn_policy_take_params(struct bn_policy_vm *to, const struct bn_policy_vm *from)
+{
+	*to = *from;
+	if ((unsigned)to->vm_class > BN_CLASS_SAFETY)
+		to->vm_class = BN_CLASS_BACKGROUND;
+	to->period_ns = bounded(to->period_ns);
+	to->budget_ns = bounded(to->budget_ns);
+	to->share = to->share == 0 ? 1 : to->share > SHARE_MAX ? SHARE_MAX : to->share;
+	to->batch_max_ns = to->batch_max_ns ? bounded(to->batch_max_ns) : UNCUT_NS;
+	to->gap_ns = bounded(to->gap_ns);
+	to->gaps = to->gaps > BATCHES_MAX ? BATCHES_MAX : to->gaps;
+	to->batches = to->batches > BATCHES_MAX ? BATCHES_MAX : to->batches;
+}
+
 static void add_vm(struct bn_policy *p, unsigned vm)
 {
 	struct bn_vm *v = &p->vms[vm];
@@ -43,10 +69,7 @@ int bn_policy_create(
 		return -ENOMEM;
 	p->kind = kind;
 	p->machine = *machine;
-	p->machine.dispatch_ns = bounded(machine->dispatch_ns);
-	p->machine.batch_overhead_ns = bounded(machine->batch_overhead_ns);
-	p->machine.compositor_ns = bounded(machine->compositor_ns);
-	p->machine.lead_ns = bounded(machine->lead_ns);
+	bn_policy_take_machine(&p->machine);
 	add_compositor(p);
 	*out = p;
 	return 0;
@@ -67,20 +90,6 @@ static struct bn_vm *known(struct bn_policy *p, unsigned vm, uint64_t now_ns)
 	return &p->vms[vm];
 }
 
-static void take_params(struct bn_policy_vm *to, const struct bn_policy_vm *from)
-{
-	*to = *from;
-	if ((unsigned)to->vm_class > BN_CLASS_SAFETY)
-		to->vm_class = BN_CLASS_BACKGROUND;
-	to->period_ns = bounded(to->period_ns);
-	/* No period, no budget. */
-	to->budget_ns = bn_least(to->budget_ns, to->period_ns);
-	to->share = to->share == 0 ? 1 : to->share > SHARE_MAX ? SHARE_MAX : to->share;
-	to->batch_max_ns = to->batch_max_ns ? bounded(to->batch_max_ns) : UNCUT_NS;
-	to->gap_ns = bounded(to->gap_ns);
-	to->batches = to->batches > BATCHES_MAX ? BATCHES_MAX : to->batches;
-}
-
 static void set_cost(struct bn_vm *v)
 {
 	v->cost_ns = bn_least(bn_trust_cost(&v->trust, v->predicted_ns), v->par.batch_max_ns);
@@ -93,7 +102,10 @@ void bn_policy_vm_set(
 		return;
 	if (!known(p, vm, now_ns))
 		add_vm(p, vm);
-	take_params(&p->vms[vm].par, params);
+	struct bn_policy_vm *par = &p->vms[vm].par;
+	bn_policy_take_params(par, params);
+	/* No period, no budget. */
+	par->budget_ns = bn_least(par->budget_ns, par->period_ns);
 	bn_server_configure(p, vm);
 	set_cost(&p->vms[vm]);
 }

@@ -12,7 +12,7 @@
 
 #include "policy_priv.h"
 
-static void give(struct bn_policy *p, unsigned vm, uint32_t kind, uint64_t allow_ns,
+void bn_next_give(struct bn_policy *p, unsigned vm, uint32_t kind, uint64_t allow_ns,
 	uint64_t until_ns, struct bn_policy_decision *out)
 {
 	struct bn_vm *v = &p->vms[vm];
@@ -47,11 +47,6 @@ static void revoke(struct bn_policy *p, unsigned vm, struct bn_policy_decision *
 	out->vm = vm;
 }
 
-static void wake_at(struct bn_policy_decision *out, uint64_t ns)
-{
-	out->wake_ns = bn_least(out->wake_ns, ns);
-}
-
 /* ---- the plain kinds ---- */
 
 static void next_none(struct bn_policy *p, struct bn_policy_decision *out)
@@ -60,7 +55,7 @@ static void next_none(struct bn_policy *p, struct bn_policy_decision *out)
 	if (p->revocable & p->held)
 		revoke(p, bn_lowest(p->revocable & p->held), out);
 	else if (ready)
-		give(p, bn_lowest(ready), BN_GRANT_LEASE, UINT64_MAX, UINT64_MAX, out);
+		bn_next_give(p, bn_lowest(ready), BN_GRANT_LEASE, UINT64_MAX, UINT64_MAX, out);
 }
 
 static void next_one(struct bn_policy *p, struct bn_policy_decision *out)
@@ -81,7 +76,7 @@ static void next_one(struct bn_policy *p, struct bn_policy_decision *out)
 		best = vm;
 		best_class = class;
 	}
-	give(p, best, BN_GRANT_BATCH, p->vms[best].predicted_ns, UINT64_MAX, out);
+	bn_next_give(p, best, BN_GRANT_BATCH, p->vms[best].predicted_ns, UINT64_MAX, out);
 }
 
 /* ---- revocation ---- */
@@ -99,7 +94,7 @@ static bool lease_is_over(
 	uint64_t end = bn_less(v->until_ns, head);
 	if (p->now_ns > end)
 		return true;
-	wake_at(out, end + 1);
+	bn_wake_at(out, end + 1);
 	return false;
 }
 
@@ -115,7 +110,7 @@ static bool frame_is_over(
 		end = bn_least(end, v->dry_ns + v->par.gap_ns);
 	if (v->left_ns <= 0 || p->now_ns >= end)
 		return true;
-	wake_at(out, end);
+	bn_wake_at(out, end);
 	return false;
 }
 
@@ -177,7 +172,7 @@ static unsigned most_urgent(const struct bn_policy *p, uint64_t ready)
 }
 
 /* Nobody else has or wants the GPU, nor did a moment ago. */
-static bool alone(const struct bn_policy *p, unsigned vm)
+bool bn_next_alone(const struct bn_policy *p, unsigned vm)
 {
 	uint64_t busy = ((p->waiting & ~p->held) | p->granted) & ~BN_COMPOSITOR_BIT;
 	return busy == BN_BIT(vm) &&
@@ -188,10 +183,10 @@ static void give_safety(struct bn_policy *p, unsigned vm, struct bn_policy_decis
 {
 	struct bn_guard guard;
 	bn_guard_look(p, vm, &guard);
-	if (guard.latest_ns == UINT64_MAX && alone(p, vm))
-		give(p, vm, BN_GRANT_LEASE, UINT64_MAX, UINT64_MAX, out);
+	if (guard.latest_ns == UINT64_MAX && bn_next_alone(p, vm))
+		bn_next_give(p, vm, BN_GRANT_LEASE, UINT64_MAX, UINT64_MAX, out);
 	else
-		give(p, vm, BN_GRANT_FRAME, (uint64_t)p->vms[vm].left_ns, UINT64_MAX, out);
+		bn_next_give(p, vm, BN_GRANT_FRAME, (uint64_t)p->vms[vm].left_ns, UINT64_MAX, out);
 }
 
 /* True: best-effort VMs stay outside. */
@@ -205,184 +200,15 @@ static bool next_safety(struct bn_policy *p, uint64_t ready, struct bn_policy_de
 		return true;
 	}
 	if (kept && ready)
-		wake_at(out, until_ns);
+		bn_wake_at(out, until_ns);
 	return kept || vm < BN_POLICY_VMS_MAX;
-}
-
-/* ---- best effort ---- */
-
-/* Who goes first: the lowest rank, then the lowest key. */
-struct choice {
-	unsigned vm, rank;
-	uint64_t key;
-	bool reserved;
-	struct bn_guard guard;
-};
-enum { RANK_STARVED, RANK_RESERVED, RANK_SLACK, RANK_OVERDRAWN };
-
-static uint64_t vrt_of(const struct bn_vm *v, uint64_t ns)
-{
-	return ns * BN_POLICY_VRT / v->weight;
-}
-
-/* The least virtual runtime of grants in slack, which others must not run away from while they
- * cannot ask; *stale_ns: when the first of them is too old to be waited for. */
-static uint64_t pace(const struct bn_policy *p, uint64_t *stale_ns)
-{
-	uint64_t least = UINT64_MAX;
-	*stale_ns = UINT64_MAX;
-	for (uint64_t m = p->best; m; m &= m - 1) {
-		const struct bn_vm *v = &p->vms[bn_lowest(m)];
-		uint64_t stale = v->grant_ns + BN_POLICY_STALE * v->par.batch_max_ns;
-		if (v->reserved || p->now_ns >= stale)
-			continue;
-		*stale_ns = bn_least(*stale_ns, stale);
-		least = bn_least(least, v->vrt);
-	}
-	return least;
-}
-
-static void rank(const struct bn_policy *p, unsigned vm, struct choice *c)
-{
-	const struct bn_vm *v = &p->vms[vm];
-	c->vm = vm;
-	c->reserved = false;
-	if (p->safety & BN_BIT(vm)) {
-		c->rank = RANK_OVERDRAWN;
-		c->key = v->seq;
-	} else if (p->servers & BN_BIT(vm) && v->left_ns > 0 &&
-		   v->cost_ns <= (uint64_t)v->left_ns) {
-		c->rank = RANK_RESERVED;
-		c->key = bn_server_due(v);
-		c->reserved = true;
-	} else {
-		c->rank = RANK_SLACK;
-		c->key = v->vrt;
-	}
-	if (c->rank != RANK_OVERDRAWN && p->now_ns - v->ask_ns > BN_POLICY_STARVED_NS) {
-		c->rank = RANK_STARVED;
-		c->key = v->ask_ns;
-	}
-}
-
-static bool goes_before(const struct bn_policy *p, const struct choice *a, const struct choice *b)
-{
-	if (a->rank != b->rank)
-		return a->rank < b->rank;
-	if (a->key != b->key)
-		return a->key < b->key;
-	const struct bn_vm *va = &p->vms[a->vm], *vb = &p->vms[b->vm];
-	if (va->par.vm_class != vb->par.vm_class)
-		return va->par.vm_class > vb->par.vm_class;
-	return va->seq < vb->seq;
-}
-
-static void give_best(struct bn_policy *p, const struct choice *c, uint64_t outstanding_ns,
-	struct bn_policy_decision *out)
-{
-	struct bn_vm *v = &p->vms[c->vm];
-	uint64_t until = c->guard.latest_ns;
-	if (until != UINT64_MAX)
-		until = bn_less(until, p->machine.dispatch_ns + outstanding_ns);
-	if (alone(p, c->vm) && p->now_ns + v->predicted_ns <= until) {
-		give(p, c->vm, BN_GRANT_LEASE, UINT64_MAX, until, out);
-		return;
-	}
-	/* Small batches share a grant; of what cannot be cut there is one in it, which must not
-	 * be refused by `until` either. */
-	uint64_t most = v->par.batch_max_ns;
-	if (c->reserved)
-		most = bn_least(most, (uint64_t)v->left_ns);
-	uint64_t allow = most * BN_TRUST_ONE / v->trust.scale;
-	uint64_t head = bn_least(v->predicted_ns, v->par.batch_max_ns);
-	if (v->predicted_ns > v->par.batch_max_ns)
-		until = UINT64_MAX;
-	give(p, c->vm, BN_GRANT_BATCH, allow > head ? allow : head, until, out);
-	v->allow_ns = most;
-	v->reserved = c->reserved;
-	if (!c->reserved)
-		bn_server_advance(v, v->cost_ns);
-}
-
-/* True when the batch may start, as far as the next safety frame is concerned. */
-static bool guard_agrees(struct bn_policy *p, const struct choice *c, uint64_t outstanding_ns,
-	struct bn_policy_decision *out)
-{
-	struct bn_vm *v = &p->vms[c->vm];
-	if (c->guard.latest_ns == UINT64_MAX ||
-		p->now_ns + outstanding_ns + v->cost_ns + p->machine.dispatch_ns <=
-			c->guard.latest_ns)
-		return true;
-	wake_at(out, c->guard.opens_ns);
-	if (!v->guard_waited)
-		v->stats.guard_waits++;
-	v->guard_waited = true;
-	return false;
-}
-
-/* The virtual runtime of whoever is furthest behind only rises. */
-static void raise_floor(struct bn_policy *p, uint64_t ready, uint64_t pace_vrt)
-{
-	uint64_t least = pace_vrt;
-	for (uint64_t m = ready & ~p->safety; m; m &= m - 1)
-		least = bn_least(least, p->vms[bn_lowest(m)].vrt);
-	if (least != UINT64_MAX && least > p->vrt_floor)
-		p->vrt_floor = least;
-}
-
-/* Safety VMs without budget come first again when they get one: at once, if the GPU is free for them
- * then. */
-static void wake_overdrawn(
-	const struct bn_policy *p, uint64_t ready, struct bn_policy_decision *out)
-{
-	if (p->best && !p->machine.preemptive)
-		return;
-	for (uint64_t m = ready & p->safety; m; m &= m - 1)
-		wake_at(out, bn_server_due(&p->vms[bn_lowest(m)]));
-}
-
-static void next_best(struct bn_policy *p, uint64_t ready, struct bn_policy_decision *out)
-{
-	if (!ready)
-		return;
-	wake_overdrawn(p, ready, out);
-	if ((unsigned)__builtin_popcountll(p->best) >= p->machine.in_flight)
-		return;
-	uint64_t outstanding = bn_guard_outstanding(p), stale, pace_vrt = pace(p, &stale);
-	struct bn_guard general;
-	bn_guard_look(p, BN_POLICY_COMPOSITOR, &general);
-	struct choice best = {.vm = BN_POLICY_VMS_MAX};
-	for (uint64_t m = ready; m; m &= m - 1) {
-		struct choice c;
-		unsigned vm = bn_lowest(m);
-		const struct bn_vm *v = &p->vms[vm];
-		rank(p, vm, &c);
-		if (c.rank == RANK_SLACK && v->vrt > pace_vrt &&
-			v->vrt - pace_vrt > vrt_of(v, v->par.batch_max_ns)) {
-			wake_at(out, stale);
-			wake_at(out, v->ask_ns + BN_POLICY_STARVED_NS + 1);
-			if (p->servers & BN_BIT(vm))
-				wake_at(out, bn_server_due(v));
-			continue;
-		}
-		c.guard = general;
-		if (c.rank == RANK_OVERDRAWN)
-			bn_guard_look(p, vm, &c.guard);
-		if (guard_agrees(p, &c, outstanding, out) &&
-			(best.vm == BN_POLICY_VMS_MAX || goes_before(p, &c, &best)))
-			best = c;
-	}
-	if (best.vm == BN_POLICY_VMS_MAX)
-		return;
-	raise_floor(p, ready, pace_vrt);
-	give_best(p, &best, outstanding, out);
 }
 
 static void next_reserve(struct bn_policy *p, struct bn_policy_decision *out)
 {
 	uint64_t free = p->waiting & ~p->granted & ~p->held;
 	if (free & BN_COMPOSITOR_BIT) {
-		give(p, BN_POLICY_COMPOSITOR, BN_GRANT_BATCH,
+		bn_next_give(p, BN_POLICY_COMPOSITOR, BN_GRANT_BATCH,
 			p->vms[BN_POLICY_COMPOSITOR].predicted_ns, UINT64_MAX, out);
 		p->vms[BN_POLICY_COMPOSITOR].allow_ns = p->vms[BN_POLICY_COMPOSITOR].cost_ns;
 		return;
@@ -396,7 +222,7 @@ static void next_reserve(struct bn_policy *p, struct bn_policy_decision *out)
 	if (next_revoke(p, out))
 		return;
 	if (!next_safety(p, free, out))
-		next_best(p, free, out);
+		bn_next_best(p, free, out);
 }
 
 void bn_policy_next(struct bn_policy *p, uint64_t now_ns, struct bn_policy_decision *out)

@@ -2,6 +2,7 @@
  *
  *	policy.c         the events: who asks, who has been granted what
  *	policy_next.c    the decision
+ *	policy_best.c    … among best-effort VMs
  *	policy_server.c  budgets, debts, virtual runtime
  *	policy_guard.c   the laxity guard
  *	policy_trust.c   who lies about cost
@@ -130,6 +131,12 @@ static inline uint64_t bn_server_due(const struct bn_vm *v)
 	return v->start_ns + v->par.period_ns;
 }
 
+/* ---- policy.c ---- */
+
+/* Brings everything within bounds; a batch_max_ns of 0 (not cut) becomes a second. */
+void bn_policy_take_machine(struct bn_policy_machine *machine);
+void bn_policy_take_params(struct bn_policy_vm *to, const struct bn_policy_vm *from);
+
 /* ---- policy_server.c ---- */
 
 /* Weight, server and masks after parameters or demotion changed. */
@@ -146,6 +153,23 @@ void bn_server_wake(struct bn_policy *p, unsigned vm);
 void bn_server_advance(struct bn_vm *v, uint64_t cost_ns);
 void bn_server_retract(struct bn_vm *v);
 void bn_server_charge(struct bn_policy *p, unsigned vm, uint64_t actual_ns);
+
+/* ---- policy_next.c ---- */
+
+/* A grant, put into *out. */
+void bn_next_give(struct bn_policy *p, unsigned vm, uint32_t kind, uint64_t allow_ns,
+	uint64_t until_ns, struct bn_policy_decision *out);
+/* Nobody else has or wants the GPU, nor did a moment ago. */
+bool bn_next_alone(const struct bn_policy *p, unsigned vm);
+static inline void bn_wake_at(struct bn_policy_decision *out, uint64_t ns)
+{
+	out->wake_ns = bn_least(out->wake_ns, ns);
+}
+
+/* ---- policy_best.c ---- */
+
+/* One of the VMs in `ready` gets a grant, if there is a free place and the guard agrees. */
+void bn_next_best(struct bn_policy *p, uint64_t ready, struct bn_policy_decision *out);
 
 /* ---- policy_guard.c ---- */
 
