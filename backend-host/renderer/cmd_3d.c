@@ -1,13 +1,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "device.h"
 
 uint32_t bn_cmd_ctx_create(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
 {
 	const struct virtio_gpu_ctx_create *c = body;
-	uint32_t capset = 0;
+	struct bn_gate_batch batch = {.kind = BN_COST_CREATE, .work.objects = 1};
+	uint32_t capset = 0, type;
 	char name[65];
 
 	if (cmd->hdr.ctx_id == 0 || bn_context_get(dev, cmd->hdr.ctx_id))
@@ -18,7 +18,13 @@ uint32_t bn_cmd_ctx_create(struct bn_device *dev, struct bn_cmd *cmd, const void
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	memcpy(name, c->debug_name, c->nlen);
 	name[c->nlen] = '\0';
-	return bn_context_create(dev, cmd->hdr.ctx_id, capset, name, false);
+	if (bn_device_quarantined(dev))
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	if (!bn_device_enter(dev, &batch))
+		return BN_CMD_PARKED;
+	type = bn_context_create(dev, cmd->hdr.ctx_id, capset, name, false);
+	bn_device_started(dev, &batch, type != VIRTIO_GPU_RESP_OK_NODATA);
+	return type;
 }
 
 uint32_t bn_cmd_ctx_destroy(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
@@ -86,8 +92,19 @@ uint32_t bn_cmd_create_3d(struct bn_device *dev, struct bn_cmd *cmd, const void 
 		.nr_samples = c->nr_samples,
 		.flags = c->flags,
 	};
+	struct bn_gate_batch batch = {
+		.kind = BN_COST_CREATE,
+		.work.transfer_bytes = bn_resource_estimate(&args),
+	};
+	uint32_t type;
 
-	return bn_resource_create_3d(dev, &args);
+	if (bn_device_quarantined(dev))
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	if (!bn_device_enter(dev, &batch))
+		return BN_CMD_PARKED;
+	type = bn_resource_create_3d(dev, &args);
+	bn_device_started(dev, &batch, type != VIRTIO_GPU_RESP_OK_NODATA);
+	return type;
 }
 
 /* A context may only be named for resources that are attached to it; context 0 stands for none. */
@@ -100,7 +117,7 @@ static uint32_t transfer_check(
 		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	if (cmd->hdr.ctx_id == 0)
 		return VIRTIO_GPU_RESP_OK_NODATA;
-	if (!ctx || ctx->lost)
+	if (!ctx || ctx->lost || ctx->stopped)
 		return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
 	if (!bn_context_attached(ctx, res))
 		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
@@ -159,6 +176,17 @@ static bool backing_holds(
 	return need <= res->backing.size - c->offset;
 }
 
+static uint64_t transfer_bytes(
+	const struct bn_resource *res, const struct virtio_gpu_transfer_host_3d *c)
+{
+	uint64_t texels = (uint64_t)c->box.w * (c->box.h ? c->box.h : 1), bytes;
+
+	if (__builtin_mul_overflow(texels, res->args.target == 0 ? 1ull : 4ull, &bytes) ||
+		__builtin_mul_overflow(bytes, (uint64_t)(c->box.d ? c->box.d : 1), &bytes))
+		return UINT64_MAX;
+	return bytes;
+}
+
 static uint32_t transfer_3d(struct bn_device *dev, struct bn_cmd *cmd,
 	const struct virtio_gpu_transfer_host_3d *c,
 	int (*run)(struct bn_gl *gl, const struct bn_gl_transfer *t))
@@ -180,12 +208,27 @@ static uint32_t transfer_3d(struct bn_device *dev, struct bn_cmd *cmd,
 		.offset = c->offset,
 	};
 
+	struct bn_gate_batch batch = {
+		.kind = BN_COST_TRANSFER,
+		.ctx_id = cmd->hdr.ctx_id,
+		.fenced = cmd->hdr.ctx_id != 0 && (cmd->hdr.flags & VIRTIO_GPU_FLAG_FENCE),
+	};
+	bool ok;
+
 	if (check != VIRTIO_GPU_RESP_OK_NODATA)
 		return check;
-	if (!bn_backing_usable(dev, res) || !backing_holds(res, c) || run(dev->gl, &t) != 0)
+	if (!bn_backing_usable(dev, res) || !backing_holds(res, c))
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-	cmd->wait_gpu = true;
-	return VIRTIO_GPU_RESP_OK_NODATA;
+	if (bn_device_quarantined(dev))
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	batch.work.transfers = 1;
+	batch.work.transfer_bytes = transfer_bytes(res, c);
+	if (!bn_device_enter(dev, &batch))
+		return BN_CMD_PARKED;
+	ok = run(dev->gl, &t) == 0;
+	bn_device_started(dev, &batch, !ok);
+	cmd->wait_gpu = ok;
+	return ok ? VIRTIO_GPU_RESP_OK_NODATA : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 }
 
 uint32_t bn_cmd_transfer_to_3d(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
@@ -214,42 +257,41 @@ static void *submit_buffer(struct bn_device *dev, size_t size)
 	return bigger;
 }
 
-static void context_failed(struct bn_device *dev, struct bn_context *ctx)
+/* The decoder reads words more than once: it gets a copy that the guest cannot change. */
+static uint32_t submit_begin(struct bn_device *dev, struct bn_cmd *cmd, struct bn_context *ctx,
+	uint32_t size)
 {
-	if (ctx->failed)
-		return;
-	ctx->failed = true;
-	bn_stat_add(&dev->stats->context_losses, 1);
-	if (bn_log_gate(&dev->context_errors))
-		bn_warn("context %u (%s): its command stream was refused, the context is lost "
-			"(%lu so far)",
-			ctx->id, ctx->name, dev->context_errors);
+	void *stream = submit_buffer(dev, size);
+
+	if (!stream)
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	bn_iov_read(cmd->request->out, cmd->request->nout, sizeof(struct virtio_gpu_cmd_submit),
+		stream, size);
+	return bn_stream_begin(dev, ctx, stream, size / 4) == 0
+		       ? VIRTIO_GPU_RESP_OK_NODATA
+		       : VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 }
 
 uint32_t bn_cmd_submit_3d(struct bn_device *dev, struct bn_cmd *cmd, const void *body)
 {
 	const struct virtio_gpu_cmd_submit *c = body;
 	struct bn_context *ctx = bn_context_get(dev, cmd->hdr.ctx_id);
-	uint32_t size = c->size;
-	void *stream;
+	uint32_t size = c->size, type;
 
 	if (!ctx || ctx->lost)
 		return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
-	if (size > BN_SUBMIT_MAX || size % 4 != 0 || cmd->request->out_len - sizeof(*c) < size)
-		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-	bn_stat_add(&dev->stats->submits, 1);
-	bn_stat_add(&dev->stats->submit_bytes, size);
-	cmd->wait_gpu = true;
-	if (size == 0)
-		return VIRTIO_GPU_RESP_OK_NODATA;
-	/* The decoder reads words more than once: it gets a copy that the guest cannot change. */
-	stream = submit_buffer(dev, size);
-	if (!stream)
-		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-	bn_iov_read(cmd->request->out, cmd->request->nout, sizeof(*c), stream, size);
-	if (bn_gl_submit(dev->gl, ctx->id, stream, size / 4) != 0) {
-		context_failed(dev, ctx);
-		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	if (!cmd->resumed) {
+		if (size > BN_SUBMIT_MAX || size % 4 != 0 ||
+			cmd->request->out_len - sizeof(*c) < size)
+			return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+		bn_stat_add(&dev->stats->submits, 1);
+		bn_stat_add(&dev->stats->submit_bytes, size);
+		cmd->wait_gpu = true;
+		if (size == 0)
+			return VIRTIO_GPU_RESP_OK_NODATA;
+		type = submit_begin(dev, cmd, ctx, size);
+		if (type != VIRTIO_GPU_RESP_OK_NODATA)
+			return type;
 	}
-	return VIRTIO_GPU_RESP_OK_NODATA;
+	return bn_stream_run(dev, cmd, ctx);
 }

@@ -50,6 +50,9 @@ void bn_context_destroy(struct bn_device *dev, struct bn_context *ctx)
 	bn_hold_finish(&ctx->hold);
 	if (!ctx->lost)
 		bn_gl_ctx_destroy(dev->gl, ctx->id);
+	if (dev->gate)
+		bn_gate_forget_context(dev->gate, ctx->id);
+	bn_virgl_state_destroy(ctx->walk);
 	bn_idmap_remove(&dev->contexts, ctx->id);
 	bn_stat_set(&dev->stats->contexts, dev->contexts.count);
 	bn_state_context_gone(dev, ctx->id);

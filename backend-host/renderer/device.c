@@ -5,16 +5,6 @@
 #include "common/log.h"
 #include "device.h"
 
-/* The fixed part of every request, the largest of them. */
-union cmd_body {
-	struct virtio_gpu_ctrl_hdr hdr;
-	struct virtio_gpu_resource_create_2d create_2d;
-	struct virtio_gpu_resource_create_3d create_3d;
-	struct virtio_gpu_transfer_host_3d transfer_3d;
-	struct virtio_gpu_ctx_create ctx_create;
-	struct virtio_gpu_set_scanout set_scanout;
-};
-
 struct cmd_kind {
 	uint32_t type;
 	uint16_t size; /* of the fixed part */
@@ -155,10 +145,13 @@ void bn_device_reset(struct bn_device *dev)
 	struct bn_journal *journal = dev->journal;
 
 	dev->journal = NULL; /* one record says it all below */
+	bn_device_unpark(dev);
 	bn_fences_reset(dev->fences);
 	for (unsigned i = 0; i < dev->config.num_scanouts; i++)
 		bn_scanout_off(dev, i);
 	drop_objects(dev);
+	if (dev->gate)
+		bn_gate_reset(dev->gate);
 	dev->journal = journal;
 	bn_state_reset(dev);
 }
@@ -170,10 +163,13 @@ void bn_device_destroy(struct bn_device *dev)
 	/* The journal keeps the state for a successor: nothing of the teardown goes into it. */
 	bn_journal_destroy(dev->journal);
 	dev->journal = NULL;
+	bn_device_unpark(dev);
 	bn_fences_reset(dev->fences);
 	for (unsigned i = 0; i < dev->config.num_scanouts; i++)
 		bn_scanout_off(dev, i);
 	drop_objects(dev);
+	if (dev->gate)
+		bn_gate_reset(dev->gate);
 	bn_idmap_finish(&dev->resources);
 	bn_idmap_finish(&dev->contexts);
 	bn_fences_destroy(dev->fences);
@@ -234,12 +230,13 @@ static uint32_t cmd_write(struct bn_cmd *cmd, uint32_t type)
 
 /* The response is in guest memory from here on, so that nothing but the ring has to be touched
  * when its time comes, even if guest memory changes meanwhile. */
-static void cmd_answer(struct bn_device *dev, struct bn_cmd *cmd, uint32_t type)
+void bn_device_answer(struct bn_device *dev, struct bn_cmd *cmd, uint32_t type)
 {
 	struct bn_fence_key key = cmd_key(dev, &cmd->hdr);
-	uint32_t written = cmd_write(cmd, type);
+	uint32_t written = dev->parked.responded ? dev->parked.written : cmd_write(cmd, type);
 	struct bn_context *ctx;
 
+	dev->parked.responded = false;
 	free(cmd->extra);
 	if (type >= VIRTIO_GPU_RESP_ERR_UNSPEC) {
 		bn_stat_add(&dev->stats->errors, 1);
@@ -258,10 +255,16 @@ static void cmd_answer(struct bn_device *dev, struct bn_cmd *cmd, uint32_t type)
 		bn_fences_done(dev->fences, &key, cmd->request, written);
 }
 
+uint32_t bn_device_run(struct bn_device *dev, struct bn_cmd *cmd, const union bn_cmd_body *body)
+{
+	return kind_find(cmd->hdr.type)->run(dev, cmd, body);
+}
+
 static uint32_t cmd_run(struct bn_device *dev, struct bn_cmd *cmd)
 {
 	const struct cmd_kind *kind = kind_find(cmd->hdr.type);
-	union cmd_body body;
+	union bn_cmd_body body;
+	uint32_t type;
 
 	/* Unknown, blobs (never offered) and cursor commands on the wrong queue alike. */
 	if (!kind || (kind->gl && !dev->gl))
@@ -273,7 +276,10 @@ static uint32_t cmd_run(struct bn_device *dev, struct bn_cmd *cmd)
 	memset(&body, 0, sizeof(body));
 	bn_iov_read(cmd->request->out, cmd->request->nout, 0, &body, kind->size);
 	body.hdr = cmd->hdr; /* what was checked, not what the guest may have put there since */
-	return kind->run(dev, cmd, &body);
+	type = kind->run(dev, cmd, &body);
+	if (type == BN_CMD_PARKED)
+		bn_device_park(dev, cmd, &body);
+	return type;
 }
 
 void bn_device_execute(struct bn_device *dev, struct bn_vq_request *request, bool replayed)
@@ -291,5 +297,6 @@ void bn_device_execute(struct bn_device *dev, struct bn_vq_request *request, boo
 	} else {
 		type = cmd_run(dev, &cmd);
 	}
-	cmd_answer(dev, &cmd, type);
+	if (type != BN_CMD_PARKED)
+		bn_device_answer(dev, &cmd, type);
 }

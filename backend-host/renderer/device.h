@@ -11,10 +11,12 @@
 #include <wayland-util.h>
 
 #include "fence.h"
+#include "gate.h"
 #include "gl.h"
 #include "idmap.h"
 #include "journal.h"
 #include "protocol/link.h"
+#include "protocol/virgl_walk.h"
 #include "virtqueue.h"
 #include "zero-copy/guest_memory.h"
 
@@ -72,6 +74,8 @@ struct bn_context {
 	char name[65];
 	bool lost;   /* lived in a renderer that died: only its destruction is accepted */
 	bool failed; /* the GL library gave it up; counted once */
+	bool stopped; /* the scheduler gave it up: nothing of it reaches the GL library any more */
+	struct bn_virgl_state *walk; /* what its command streams have set up; NULL: none came */
 	struct bn_hold hold;
 	struct wl_list attachments; /* bn_attachment.context_link */
 };
@@ -100,6 +104,7 @@ struct bn_ready {
 	uint32_t res_id;
 	struct virtio_gpu_rect src;
 	uint64_t number, flush_ns;
+	struct bn_gate_frame took;
 };
 
 #define BN_SENT_MAX 64
@@ -143,30 +148,6 @@ struct bn_device_config {
 	uint64_t host_memory_max; /* 0: no bound */
 };
 
-struct bn_device {
-	struct bn_device_config config;
-	struct bn_stats *stats;
-	pthread_mutex_t lock;
-	unsigned lock_wanted; /* the ring thread waits for it */
-	struct bn_gl *gl;     /* not owned; NULL: 2D only */
-	struct bn_fences *fences;
-	struct bn_journal *journal; /* owned; may be NULL */
-	uint64_t features;          /* the driver's */
-	struct bn_link_displays displays;
-	struct bn_link_capset capsets[BN_LINK_CAPSETS];
-	unsigned num_capsets;
-	struct bn_idmap resources, contexts;
-	uint32_t attachments;
-	uint64_t host_bytes, next_serial, next_buffer_id, frame_seq;
-	uint64_t pool_bytes;      /* of all read-back pictures: bounded like host_bytes */
-	uint32_t backing_entries; /* of all resources */
-	unsigned announced;       /* whole-resource buffers that the daemon knows */
-	struct bn_scanout scanout[BN_LINK_SCANOUTS];
-	void *submit; /* private copy of a command stream, BN_SUBMIT_MAX at most */
-	size_t submit_size;
-	unsigned long command_errors, context_errors;
-};
-
 /* One command being executed. */
 struct bn_cmd {
 	struct bn_vq_request *request;
@@ -183,12 +164,72 @@ struct bn_cmd {
 	void *extra;      /* follows the header; freed after the answer */
 	size_t extra_size;
 	bool wait_gpu;               /* a fence waits for what context hdr.ctx_id submitted */
+	bool resumed;                /* it was parked: the handler has been here before */
 	struct bn_flush_set flushes; /* the answer waits for these */
+};
+
+/* The fixed part of every request, the largest of them. */
+union bn_cmd_body {
+	struct virtio_gpu_ctrl_hdr hdr;
+	struct virtio_gpu_resource_create_2d create_2d;
+	struct virtio_gpu_resource_create_3d create_3d;
+	struct virtio_gpu_transfer_host_3d transfer_3d;
+	struct virtio_gpu_ctx_create ctx_create;
+	struct virtio_gpu_set_scanout set_scanout;
+};
+
+/* A command that waits for the gate (park.c). */
+struct bn_parked {
+	bool on;
+	struct bn_cmd cmd;
+	union bn_cmd_body body;
+	/* Guest memory has changed since: the response, "OK", was written before that. */
+	bool responded;
+	uint32_t written;
+};
+
+/* The command stream being executed: what is left of it while its command is parked. */
+struct bn_stream {
+	struct bn_virgl_walk walk;
+	struct bn_virgl_piece piece;
+	bool cut; /* piece is waiting to be executed */
+	unsigned pieces;
+};
+
+struct bn_device {
+	struct bn_device_config config;
+	struct bn_stats *stats;
+	pthread_mutex_t lock;
+	unsigned lock_wanted; /* the ring thread waits for it */
+	struct bn_gl *gl;     /* not owned; NULL: 2D only */
+	struct bn_gate *gate; /* not owned; NULL: the GPU is free for all */
+	struct bn_fences *fences;
+	struct bn_journal *journal; /* owned; may be NULL */
+	uint64_t features;          /* the driver's */
+	struct bn_link_displays displays;
+	struct bn_link_capset capsets[BN_LINK_CAPSETS];
+	unsigned num_capsets;
+	struct bn_idmap resources, contexts;
+	uint32_t attachments;
+	uint64_t host_bytes, next_serial, next_buffer_id, frame_seq;
+	uint64_t pool_bytes;      /* of all read-back pictures: bounded like host_bytes */
+	uint32_t backing_entries; /* of all resources */
+	unsigned announced;       /* whole-resource buffers that the daemon knows */
+	struct bn_scanout scanout[BN_LINK_SCANOUTS];
+	void *submit; /* private copy of a command stream, BN_SUBMIT_MAX at most */
+	size_t submit_size;
+	struct bn_stream stream;
+	struct bn_parked parked;
+	unsigned long command_errors, context_errors, gate_errors;
 };
 
 /* -ENOMEM. gl may be NULL and is not taken over; journal is. */
 int bn_device_create(struct bn_device **out, const struct bn_device_config *config);
 void bn_device_set_gl(struct bn_device *dev, struct bn_gl *gl);
+/* From here on work for the GPU passes the gate, which was made with bn_device_gate_listener and
+ * the device as its data. Not taken over, must outlive the device. NULL is allowed. */
+void bn_device_set_gate(struct bn_device *dev, struct bn_gate *gate);
+extern const struct bn_gate_listener bn_device_gate_listener;
 /* NULL is allowed. Requests that wait are answered first. */
 void bn_device_destroy(struct bn_device *dev);
 /* Takes dev->lock for the ring thread: the cursor thread, which a guest can keep busy without
@@ -199,7 +240,7 @@ uint64_t bn_device_features(const struct bn_device *dev);
 /* Everything that the driver made goes. */
 void bn_device_reset(struct bn_device *dev);
 /* Executes one control-queue request and answers it, now or later, through ops->answer.
- * replayed: it was in flight in a renderer that died. */
+ * replayed: it was in flight in a renderer that died. Not while one is parked. */
 void bn_device_execute(struct bn_device *dev, struct bn_vq_request *request, bool replayed);
 /* Writes an answer that echoes hdr's fence into the request; returns the bytes written. */
 uint32_t bn_device_respond(
@@ -218,7 +259,9 @@ static inline void bn_stat_set(uint64_t *counter, uint64_t n)
 }
 
 /* Handlers (cmd_2d.c, cmd_3d.c, cmd_info.c): body is the request's fixed part, checked to be
- * whole. Return VIRTIO_GPU_RESP_*. */
+ * whole. Return VIRTIO_GPU_RESP_*, or BN_CMD_PARKED: they are called again with the same cmd and
+ * body when the gate is open. */
+#define BN_CMD_PARKED 0u
 typedef uint32_t bn_cmd_handler(struct bn_device *dev, struct bn_cmd *cmd, const void *body);
 bn_cmd_handler bn_cmd_get_display_info, bn_cmd_get_edid, bn_cmd_get_capset_info, bn_cmd_get_capset,
 	bn_cmd_assign_uuid;
@@ -227,11 +270,45 @@ bn_cmd_handler bn_cmd_create_2d, bn_cmd_unref, bn_cmd_set_scanout, bn_cmd_flush,
 bn_cmd_handler bn_cmd_ctx_create, bn_cmd_ctx_destroy, bn_cmd_ctx_attach, bn_cmd_ctx_detach,
 	bn_cmd_create_3d, bn_cmd_transfer_to_3d, bn_cmd_transfer_from_3d, bn_cmd_submit_3d;
 
+/* Answers an executed command, now or in its turn. type: VIRTIO_GPU_RESP_*. */
+void bn_device_answer(struct bn_device *dev, struct bn_cmd *cmd, uint32_t type);
+/* The handler's answer to a command whose header was read. */
+uint32_t bn_device_run(struct bn_device *dev, struct bn_cmd *cmd, const union bn_cmd_body *body);
+
+/* park.c: a command waits for the gate, and all behind it with it */
+void bn_device_park(
+	struct bn_device *dev, const struct bn_cmd *cmd, const union bn_cmd_body *body);
+static inline bool bn_device_parked(const struct bn_device *dev)
+{
+	return dev->parked.on;
+}
+/* Tries again; it may be parked again then. Nothing happens when none is parked. */
+void bn_device_resume(struct bn_device *dev);
+/* It is answered with an error. */
+void bn_device_unpark(struct bn_device *dev);
+/* Guest memory is about to change: the response is written first. */
+void bn_device_memory_changes(struct bn_device *dev);
+/* For handlers: true when the batch may go to the GL library now. */
+bool bn_device_enter(struct bn_device *dev, struct bn_gate_batch *batch);
+void bn_device_started(struct bn_device *dev, const struct bn_gate_batch *batch, bool error);
+/* Nothing that draws is accepted from this VM. */
+bool bn_device_quarantined(const struct bn_device *dev);
+
+/* submit.c: the rest of a command stream; VIRTIO_GPU_RESP_* or BN_CMD_PARKED */
+uint32_t bn_stream_run(struct bn_device *dev, const struct bn_cmd *cmd, struct bn_context *ctx);
+/* -ENOMEM. */
+int bn_stream_begin(
+	struct bn_device *dev, struct bn_context *ctx, const uint32_t *words, uint32_t count);
+/* The context takes nothing more; counted and told once. */
+void bn_context_stop(struct bn_device *dev, struct bn_context *ctx, const char *why);
+
 /* resource.c: creation checks everything that a guest or a journal may have got wrong. Return
  * VIRTIO_GPU_RESP_OK_NODATA or an error. */
 uint32_t bn_resource_create_2d(
 	struct bn_device *dev, const struct virtio_gpu_resource_create_2d *c);
 uint32_t bn_resource_create_3d(struct bn_device *dev, const struct bn_gl_resource_args *args);
+/* What such a resource takes on the host, about. */
+uint64_t bn_resource_estimate(const struct bn_gl_resource_args *args);
 void bn_resource_destroy(struct bn_device *dev, struct bn_resource *res);
 struct bn_resource *bn_resource_get(const struct bn_device *dev, uint32_t id);
 /* The same resource, not another one with the same id; NULL if it is gone. */

@@ -36,6 +36,7 @@
 
 #include "common/clock.h"
 #include "fence.h"
+#include "gate.h"
 
 struct bn_answer {
 	struct wl_list link; /* bn_timeline.answers, bn_fences.unordered */
@@ -70,6 +71,7 @@ struct gpu_fence {
 	/* The newest flushes of the context that were unpresented when this was made. */
 	struct bn_flush_set before;
 	struct bn_wait *wait;
+	uint64_t mark; /* the batches that it covers */
 };
 
 struct bn_fences {
@@ -77,6 +79,7 @@ struct bn_fences {
 	void *data;
 	struct bn_stats *stats;
 	struct bn_gl *gl;
+	struct bn_gate *gate;
 	struct wl_list timelines, unordered, gpu, holds;
 	uint32_t next_id; /* below 2^32: virglrenderer's own fences are 32 bits wide */
 	unsigned gpu_pending;
@@ -114,6 +117,11 @@ void bn_fences_destroy(struct bn_fences *fences)
 void bn_fences_set_gl(struct bn_fences *fences, struct bn_gl *gl)
 {
 	fences->gl = gl;
+}
+
+void bn_fences_set_gate(struct bn_fences *fences, struct bn_gate *gate)
+{
+	fences->gate = gate;
 }
 
 void bn_hold_init(struct bn_fences *fences, struct bn_hold *hold)
@@ -325,6 +333,21 @@ static void gpu_count(struct bn_fences *fences, int change)
 		stat_add(&fences->stats->gpu_busy_ns, bn_now_ns() - fences->busy_since_ns);
 }
 
+/* No fence is to be had for batches up to this one: the newest that there is must do. */
+static void gpu_uncovered(struct bn_fences *fences, uint64_t mark)
+{
+	struct gpu_fence *newest;
+
+	if (!fences->gate)
+		return;
+	if (wl_list_empty(&fences->gpu)) {
+		bn_gate_gpu_done(fences->gate, mark);
+		return;
+	}
+	newest = wl_container_of(fences->gpu.prev, newest, link);
+	newest->mark = mark;
+}
+
 static struct gpu_fence *gpu_fence_add(struct bn_fences *fences, uint32_t ctx_id)
 {
 	struct gpu_fence *fence = calloc(1, sizeof(*fence));
@@ -335,12 +358,14 @@ static struct gpu_fence *gpu_fence_add(struct bn_fences *fences, uint32_t ctx_id
 	if (++fences->next_id == 0)
 		fences->next_id = 1;
 	fence->id = fences->next_id;
+	fence->mark = fences->gate ? bn_gate_mark(fences->gate) : 0;
 	wl_list_insert(fences->gpu.prev, &fence->link);
 	gpu_count(fences, 1);
 	if (fences->gl && bn_gl_fence(fences->gl, ctx_id, fence->id) == 0)
 		return fence;
 	wl_list_remove(&fence->link);
 	gpu_count(fences, -1);
+	gpu_uncovered(fences, fence->mark);
 	free(fence);
 	return NULL;
 }
@@ -404,15 +429,18 @@ static void wait_progress(struct bn_wait *wait, bool cancelled)
 	free(wait);
 }
 
-static void gpu_fence_finish(struct bn_fences *fences, struct gpu_fence *fence, bool hold)
+/* gone: the context is, not the GPU's work. */
+static void gpu_fence_finish(struct bn_fences *fences, struct gpu_fence *fence, bool gone)
 {
 	struct bn_answer *answer = fence->answer;
 
 	wl_list_remove(&fence->link);
 	gpu_count(fences, -1);
+	if (fences->gate && !gone)
+		bn_gate_gpu_done(fences->gate, fence->mark);
 	if (answer) {
 		answer->gpu = false;
-		if (hold && fence->hold && !fences->ignore_displays) {
+		if (!gone && fence->hold && !fences->ignore_displays) {
 			answer->soft = true;
 			answer->flushes = hold_for(fence->hold, &fence->before);
 		}
@@ -443,7 +471,7 @@ void bn_fences_gpu_done(struct bn_fences *fences, uint32_t ctx_id, uint64_t fenc
 
 	while ((fence = gpu_first(fences, ctx_id)) &&
 		(int32_t)(fence->id - (uint32_t)fence_id) <= 0)
-		gpu_fence_finish(fences, fence, true);
+		gpu_fence_finish(fences, fence, false);
 }
 
 void bn_fences_ctx_gone(struct bn_fences *fences, uint32_t ctx_id)
@@ -451,7 +479,7 @@ void bn_fences_ctx_gone(struct bn_fences *fences, uint32_t ctx_id)
 	struct gpu_fence *fence;
 
 	while ((fence = gpu_first(fences, ctx_id)))
-		gpu_fence_finish(fences, fence, false);
+		gpu_fence_finish(fences, fence, true);
 }
 
 unsigned bn_fences_gpu_pending(const struct bn_fences *fences)

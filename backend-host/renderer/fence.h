@@ -11,6 +11,7 @@
 #include "virtqueue.h"
 
 struct bn_fences;
+struct bn_gate;
 
 struct bn_fences_ops {
 	/* The request is to be completed now; its response is already in guest memory. */
@@ -47,6 +48,8 @@ struct bn_fences *bn_fences_create(
 void bn_fences_destroy(struct bn_fences *fences);
 /* gl may be NULL. */
 void bn_fences_set_gl(struct bn_fences *fences, struct bn_gl *gl);
+/* Told which batches are finished; NULL: nobody is. */
+void bn_fences_set_gate(struct bn_fences *fences, struct bn_gate *gate);
 
 void bn_hold_init(struct bn_fences *fences, struct bn_hold *hold);
 void bn_hold_finish(struct bn_hold *hold);
@@ -73,13 +76,15 @@ int bn_fences_wait(struct bn_fences *fences, const uint32_t *ctx_ids, unsigned n
 /* From bn_gl_listener.fence. Contexts finish in order: earlier fences of that context are done
  * too. */
 void bn_fences_gpu_done(struct bn_fences *fences, uint32_t ctx_id, uint64_t fence_id);
-/* The context is about to go: its fences will never be reported. */
+/* The context is about to go: its fences will never be reported. Its batches are the caller's to
+ * end (bn_gate_forget_context()), once the GPU is done with them. */
 void bn_fences_ctx_gone(struct bn_fences *fences, uint32_t ctx_id);
 /* Flushes up to this number of the scanout are presented (or never will be). */
 void bn_fences_presented(struct bn_fences *fences, unsigned scanout, uint64_t number);
 /* on: nothing waits for displays any more, now and later; off: they count again. */
 void bn_fences_ignore_displays(struct bn_fences *fences, bool on);
-/* Everything is answered at once, waits are cancelled. */
+/* Everything is answered at once, waits are cancelled. Batches are not ended: the GPU may still be
+ * at them (bn_gate_reset()). */
 void bn_fences_reset(struct bn_fences *fences);
 /* GPU fences not yet done. */
 unsigned bn_fences_gpu_pending(const struct bn_fences *fences);

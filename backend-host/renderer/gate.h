@@ -1,27 +1,34 @@
-/* The renderer's side of the scheduler: work for the GPU passes here. It cuts a command stream into
- * batches, asks the arbiter before a batch starts unless a lease lasts, and reports what each batch
- * cost. protocol/grant.h has the pages; device.c parks a command that has to wait. One thread (the
- * ring thread); nothing here blocks. */
+/* The renderer's side of the scheduler: work for the GPU passes here. It asks the arbiter before a
+ * batch starts unless a grant or a lease lasts, sees when the GPU has finished it, and reports what
+ * it cost. protocol/grant.h has the pages. One thread (the ring thread); nothing here blocks.
+ *
+ *	device                       gate                            fences
+ *	bn_gate_enter() ──────────▶  a grant? else it is asked for
+ *	  false: the command parks (park.c) until bn_gate_ready()
+ *	  true: into the GL library
+ *	bn_gate_started() ────────▶  a fence behind it, unless ─────▶ bn_fences_wait()
+ *	                             the command's own follows
+ *	                             batch finished, cost known ◀──── bn_gate_gpu_done()
+ *	                             grant given back, if due
+ */
 #ifndef BN_RENDERER_GATE_H
 #define BN_RENDERER_GATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fence.h"
-#include "gl.h"
 #include "protocol/grant.h"
 #include "protocol/virgl_walk.h"
 #include "scheduler/cost.h"
 
+struct bn_fences;
 struct bn_gate; /* opaque */
 
 struct bn_gate_listener {
-	/* A grant has come for what bn_gate_enter() had refused. From bn_gate_dispatch() only. */
-	void (*opened)(void *data);
-	/* The context has run too long and is lost. From bn_gate_dispatch() or a fence. */
+	/* The context has run too long and is lost. From bn_gate_dispatch() or a fence: mark it,
+	 * destroy nothing. */
 	void (*context_lost)(void *data, uint32_t ctx_id);
-	/* Quarantine began or ended. */
+	/* Quarantine began or ended. From bn_gate_dispatch(). */
 	void (*quarantine)(void *data, bool on);
 };
 
@@ -31,62 +38,84 @@ struct bn_gate_config {
 	const struct bn_gate_listener *listener;
 	void *data;
 	uint64_t (*now)(void *data); /* NULL: CLOCK_MONOTONIC */
-	bool software; /* cost is the lesser of the time until the fence and processor time */
+	uint64_t (*cpu)(void *data); /* NULL: processor time of this process */
 };
 
-/* -ENOMEM, -EINVAL (pages of the wrong size or without seals). */
+/* -ENOMEM, -EINVAL (pages of the wrong size, no eventfd), -EPERM (pages without seals). */
 int bn_gate_create(struct bn_gate **out, const struct bn_gate_config *config);
 /* NULL is allowed. */
 void bn_gate_destroy(struct bn_gate *gate);
-/* Only once it is known what draws. */
+/* The processor draws: a batch costs the lesser of the time until its fence and of processor time,
+ * so that nobody pays for having been preempted. */
 void bn_gate_set_software(struct bn_gate *gate, bool software);
-/* Batches end by fences of these. */
+/* Batches end by fences of these; NULL: when they are started. */
 void bn_gate_set_fences(struct bn_gate *gate, struct bn_fences *fences);
 
 /* Readable when bn_gate_dispatch() has something to do. */
 int bn_gate_fd(const struct bn_gate *gate);
 void bn_gate_dispatch(struct bn_gate *gate);
 
-/* What a batch is, from its start to its end. */
+/* ---- batches ---- */
+
+/* What a batch is, from bn_gate_enter() to bn_gate_started(). */
 struct bn_gate_batch {
 	enum bn_cost_kind kind;
-	uint32_t ctx_id;
+	uint32_t ctx_id; /* 0: none */
 	struct bn_virgl_work work;
 	bool compiles;
-	uint64_t predicted_ns; /* filled in by bn_gate_enter() */
+	unsigned piece; /* which one of its command, from 0 */
+	bool more;      /* other pieces follow */
+	bool fenced;    /* the command gets a GPU fence of its own right behind this batch */
+	/* Filled in by bn_gate_enter(): */
+	uint64_t predicted_ns;
+	bool sampled; /* the prediction is a real one, and something is to be learnt */
 };
 
 /* Predicted cost at which streams are to be cut now; 0: not at all. */
 uint64_t bn_gate_batch_max(const struct bn_gate *gate);
-/* For cutting: bn_cost_estimate() of this renderer's model. */
+/* A bn_virgl_cost for cutting; data is the gate. */
 uint64_t bn_gate_estimate(void *gate, const struct bn_virgl_work *work);
 
-/* True: the batch may start now, and bn_gate_started() is called next. False: it has been asked
- * for; opened() will come, then ask again with the same batch. */
+/* True: the batch has begun, give it to the GL library and call bn_gate_started() next. False: it
+ * has been asked for; try the same batch again when bn_gate_ready(). */
 bool bn_gate_enter(struct bn_gate *gate, struct bn_gate_batch *batch);
-/* Its commands are with the GL library (bn_gl_submit() or the like has returned; start_ns is from
- * before that call): a fence is put behind them, unless a lease lasts and the command's own fence
- * will do. error: the library refused it. */
-void bn_gate_started(struct bn_gate *gate, const struct bn_gate_batch *batch, uint64_t start_ns, bool error);
+/* The GL library has it; error: it refused. */
+void bn_gate_started(struct bn_gate *gate, const struct bn_gate_batch *batch, bool error);
+/* Whether what was refused may be tried again. Cheap. */
+bool bn_gate_ready(const struct bn_gate *gate);
 /* Nothing is queued any more: a grant is given back once the GPU is done. To be called whenever the
  * ring runs dry. */
 void bn_gate_idle(struct bn_gate *gate);
-/* The request that waited for a grant is not wanted any more (its VM was reset). */
+/* The batch that was refused is not wanted any more. A grant that comes for it is given back. */
 void bn_gate_withdraw(struct bn_gate *gate);
-/* The GPU has finished everything: called from fence.c's count. */
-void bn_gate_gpu_idle(struct bn_gate *gate);
+/* Every context was destroyed and all that was at the GPU is done: the VM begins anew. */
+void bn_gate_reset(struct bn_gate *gate);
 bool bn_gate_quarantined(const struct bn_gate *gate);
+/* The context was destroyed, its batches are over. */
 void bn_gate_forget_context(struct bn_gate *gate, uint32_t ctx_id);
 
-/* What a frame took, from the flush before it to its own. */
+/* For fence.c: a fence made now covers all batches up to this number … */
+uint64_t bn_gate_mark(const struct bn_gate *gate);
+/* … and they are finished when it is (fences are reported in the order of their making). */
+void bn_gate_gpu_done(struct bn_gate *gate, uint64_t mark);
+
+/* Work that the ring thread does by itself (read-backs): no grant, but it is charged. */
+struct bn_gate_span {
+	uint64_t start_ns, cpu_ns;
+};
+void bn_gate_span_begin(struct bn_gate *gate, struct bn_gate_span *span);
+void bn_gate_span_end(struct bn_gate *gate, const struct bn_gate_span *span);
+
+/* ---- frames ---- */
+
+/* What a frame took, from the flush before it to its own; see struct bn_link_frame. */
 struct bn_gate_frame {
 	uint64_t queued_ns, done_ns, wait_ns, gpu_ns, response_ns;
 	uint32_t batches, cuts;
 };
-/* The guest flushed a scanout: fills *frame with what is known now and begins the next one; done_ns
- * and gpu_ns become final when the flush's fences are done: ask bn_gate_frame_done() then. */
-uint64_t bn_gate_frame_end(struct bn_gate *gate); /* returns the frame's number */
-/* Called when the GPU has finished what the frame's flush waited for. */
+/* The guest flushed a scanout: the next frame begins. Returns the number of the one that ended. */
+uint64_t bn_gate_frame_end(struct bn_gate *gate);
+/* When the GPU has finished what the flush waited for. All zero when that was too long ago. */
 void bn_gate_frame_done(struct bn_gate *gate, uint64_t number, struct bn_gate_frame *frame);
 
 #endif

@@ -18,11 +18,16 @@ struct bn_gl_listener {
 	void (*fence)(void *data, uint32_t ctx_id, uint32_t ring_idx, uint64_t fence_id);
 };
 
-/* gpu: SURFACELESS, or RENDER_NODE with node_fd (taken over, whatever the result). 0, -ENODEV (no
- * EGL display or context; logged), -ENOTSUP (built without). */
+/* gpu: SURFACELESS, or RENDER_NODE with node_fd (taken over, whatever the result). priority: of all
+ * contexts, as far as the driver has such. 0, -ENODEV (no EGL display or context; logged), -ENOTSUP
+ * (built without). */
 int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
-	const struct bn_gl_listener *listener, void *data);
+	enum bn_link_priority priority, const struct bn_gl_listener *listener, void *data);
 void bn_gl_destroy(struct bn_gl *gl);
+/* The processor draws. */
+bool bn_gl_is_software(const struct bn_gl *gl);
+/* What the driver granted; MEDIUM where it knows no priorities. */
+enum bn_link_priority bn_gl_priority(const struct bn_gl *gl);
 const char *bn_gl_renderer_name(const struct bn_gl *gl);
 const char *bn_gl_version(const struct bn_gl *gl);
 /* Fills up to BN_LINK_CAPSETS entries; returns their number. */
@@ -65,7 +70,7 @@ int bn_gl_transfer_in(
 	struct bn_gl *gl, const struct bn_gl_transfer *t); /* guest backing → resource */
 int bn_gl_transfer_out(
 	struct bn_gl *gl, const struct bn_gl_transfer *t); /* resource → guest backing */
-/* buf: ndwords 32-bit words, 8-byte aligned, private memory. -EINVAL also when the context is lost:
+/* buf: ndwords 32-bit words, private memory (8-byte aligned saves the library a copy). -EINVAL also when the context is lost:
  * then bn_gl_ctx_lost() turns true. */
 int bn_gl_submit(struct bn_gl *gl, uint32_t ctx_id, void *buf, uint32_t ndwords);
 /* True once a submit broke the context: everything but destroying it fails from there on. False for

@@ -55,6 +55,25 @@ static bool has_display_extension(const struct bn_egl *egl, const char *name)
 	return epoxy_has_egl_extension(egl->display, name);
 }
 
+static const EGLint levels[] = {
+	[BN_LINK_PRIORITY_LOW] = EGL_CONTEXT_PRIORITY_LOW_IMG,
+	[BN_LINK_PRIORITY_MEDIUM] = EGL_CONTEXT_PRIORITY_MEDIUM_IMG,
+	[BN_LINK_PRIORITY_HIGH] = EGL_CONTEXT_PRIORITY_HIGH_IMG,
+};
+
+/* A driver may lower it in silence. */
+static void ask_priority(struct bn_egl *egl, EGLContext context)
+{
+	EGLint level;
+	if (!egl->has_priority ||
+		!eglQueryContext(egl->display, context, EGL_CONTEXT_PRIORITY_LEVEL_IMG, &level))
+		return;
+	for (unsigned i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (levels[i] == level)
+			egl->granted = (enum bn_link_priority)i;
+	}
+}
+
 static int choose_api(struct bn_egl *egl)
 {
 	if (!has_display_extension(egl, "EGL_KHR_surfaceless_context") ||
@@ -78,6 +97,7 @@ static int choose_api(struct bn_egl *egl)
 			bn_egl_context_create(egl, false, tries[i].major, tries[i].minor, false);
 		if (probe == EGL_NO_CONTEXT)
 			continue;
+		ask_priority(egl, probe);
 		bn_egl_context_destroy(egl, probe);
 		return 0;
 	}
@@ -85,12 +105,15 @@ static int choose_api(struct bn_egl *egl)
 	return -ENODEV;
 }
 
-int bn_egl_init(struct bn_egl *egl, enum bn_link_gpu gpu, int node_fd)
+int bn_egl_init(struct bn_egl *egl, enum bn_link_gpu gpu, int node_fd,
+	enum bn_link_priority priority)
 {
 	*egl = (struct bn_egl){
 		.display = EGL_NO_DISPLAY,
 		.node_fd = node_fd,
 		.current = EGL_NO_CONTEXT,
+		.priority = priority,
+		.granted = BN_LINK_PRIORITY_MEDIUM,
 		.why = "no GPU was asked for",
 	};
 	int ret = -ENODEV;
@@ -147,10 +170,10 @@ EGLContext bn_egl_context_create(struct bn_egl *egl, bool shared, int major, int
 		attribs[n++] = EGL_CONTEXT_OPENGL_PROFILE_MASK_KHR;
 		attribs[n++] = EGL_CONTEXT_OPENGL_COMPATIBILITY_PROFILE_BIT_KHR;
 	}
-	/* Said aloud rather than left to the driver: a VM never runs above the compositor. */
+	/* Said aloud rather than left to the driver. */
 	if (egl->has_priority) {
 		attribs[n++] = EGL_CONTEXT_PRIORITY_LEVEL_IMG;
-		attribs[n++] = EGL_CONTEXT_PRIORITY_MEDIUM_IMG;
+		attribs[n++] = levels[egl->priority];
 	}
 	attribs[n] = EGL_NONE;
 	EGLContext context = eglCreateContext(

@@ -9,7 +9,7 @@
 #include "probe.h"
 
 int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
-	const struct bn_gl_listener *listener, void *data)
+	enum bn_link_priority priority, const struct bn_gl_listener *listener, void *data)
 {
 	*out = NULL;
 	bn_fd_close(&node_fd);
@@ -19,6 +19,16 @@ int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
 
 void bn_gl_destroy(struct bn_gl *gl)
 {
+}
+
+bool bn_gl_is_software(const struct bn_gl *gl)
+{
+	return false;
+}
+
+enum bn_link_priority bn_gl_priority(const struct bn_gl *gl)
+{
+	return BN_LINK_PRIORITY_MEDIUM;
 }
 
 const char *bn_gl_renderer_name(const struct bn_gl *gl)

@@ -23,6 +23,7 @@ struct bn_egl {
 	int node_fd;            /* owned; -1 without */
 	bool gles;              /* desktop GL cannot be had */
 	bool has_priority;      /* EGL_IMG_context_priority */
+	enum bn_link_priority priority, granted; /* of contexts: asked for, and had */
 	bool has_export;        /* EGL_MESA_image_dma_buf_export and what it needs */
 	int major, minor;       /* of the last context made */
 	EGLContext
@@ -31,7 +32,8 @@ struct bn_egl {
 };
 
 /* node_fd is taken over, whatever the result. -ENODEV with egl->why set. */
-int bn_egl_init(struct bn_egl *egl, enum bn_link_gpu gpu, int node_fd);
+int bn_egl_init(struct bn_egl *egl, enum bn_link_gpu gpu, int node_fd,
+	enum bn_link_priority priority);
 void bn_egl_finish(struct bn_egl *egl);
 /* shared: with the objects of the current context. EGL_NO_CONTEXT on failure, silently: callers try
  * version after version. */
@@ -82,9 +84,6 @@ struct bn_gl {
 };
 
 struct bn_gl_context *bn_gl_context_find(const struct bn_gl *gl, uint32_t ctx_id);
-
-/* The processor draws. */
-bool bn_gl_is_software(const struct bn_gl *gl);
 
 void bn_gl_fences_finish(struct bn_gl *gl);
 /* Every fence up to serial is done (virglrenderer waits for them in order). */

@@ -160,7 +160,8 @@ static void put_no_gl(FILE *out, const char *node, int node_error)
 	if (node_error) {
 		snprintf(reason, sizeof(reason), "%s: %s", node, strerror(-node_error));
 		bn_fd_close(&fd);
-	} else if (bn_egl_init(&egl, node ? BN_LINK_GPU_RENDER_NODE : BN_LINK_GPU_SURFACELESS, fd) <
+	} else if (bn_egl_init(&egl, node ? BN_LINK_GPU_RENDER_NODE : BN_LINK_GPU_SURFACELESS, fd,
+			   BN_LINK_PRIORITY_MEDIUM) <
 		   0) {
 		snprintf(reason, sizeof(reason), "%s", egl.why);
 	} else {
@@ -202,6 +203,7 @@ int bn_probe_print_json(FILE *out, const char *node)
 	drop_root();
 	if (!node_error)
 		bn_gl_create(&gl, node ? BN_LINK_GPU_RENDER_NODE : BN_LINK_GPU_SURFACELESS, fd,
+			BN_LINK_PRIORITY_MEDIUM,
 			&listener, NULL);
 	fputs("{\n ", out);
 	put_member(out, "gpu", node ? node : "software rasteriser");

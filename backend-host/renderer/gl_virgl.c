@@ -152,8 +152,13 @@ bool bn_gl_is_software(const struct bn_gl *gl)
 	return strstr(gl->name, "llvmpipe") || strstr(gl->name, "softpipe");
 }
 
+enum bn_link_priority bn_gl_priority(const struct bn_gl *gl)
+{
+	return gl->egl.granted;
+}
+
 int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
-	const struct bn_gl_listener *listener, void *data)
+	enum bn_link_priority priority, const struct bn_gl_listener *listener, void *data)
 {
 	*out = NULL;
 	struct bn_gl *gl = calloc(1, sizeof(*gl));
@@ -165,7 +170,7 @@ int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
 	gl->data = data;
 	gl->poll_fd = -1;
 	gl->reader = EGL_NO_CONTEXT;
-	int ret = bn_egl_init(&gl->egl, gpu, node_fd);
+	int ret = bn_egl_init(&gl->egl, gpu, node_fd, priority);
 	if (ret < 0) {
 		bn_error("gl: no OpenGL for this VM: %s", gl->egl.why);
 		goto fail;
@@ -178,6 +183,9 @@ int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
 		bn_warn("gl: no driver for the render node: the processor draws instead (%s)",
 			gl->name);
 	char text[160];
+	if (gl->egl.granted != priority && gl->egl.has_priority)
+		bn_warn("gl: the driver does not give this VM's contexts the priority asked for "
+			"(above-normal ones need CAP_SYS_NICE)");
 	const char *no_export = bn_gl_no_export(gl, text, sizeof(text));
 	if (no_export)
 		bn_info("gl: frames are copied once: %s", no_export);

@@ -31,6 +31,7 @@ static void handle_features(struct bn_renderer *r, const struct bn_link_header *
  * the rings are parked, and the GL library has no pointers into it. */
 static void memory_begin(struct bn_renderer *r)
 {
+	bn_device_memory_changes(r->dev);
 	bn_backing_suspend_all(r->dev);
 	bn_device_lock(r->dev);
 	for (unsigned i = 0; i < BN_LINK_QUEUES; i++)
@@ -173,6 +174,7 @@ static void handle_stop(struct bn_renderer *r, const struct bn_link_header *head
 	bn_link_listen(r, false);
 	if (m->value == 0) {
 		bn_ring_stop(r);
+		bn_ring_hurry(r);
 		bn_fences_ignore_displays(r->dev->fences, true);
 	} else {
 		bn_cursor_pause(r->cursor);

@@ -173,15 +173,36 @@ static void gl_start(struct bn_renderer *r, int *node_fd)
 
 	if (r->hello.gpu == BN_LINK_GPU_NONE)
 		return;
-	error = bn_gl_create(&r->gl, r->hello.gpu, *node_fd, &gl_listener, r);
+	error = bn_gl_create(
+		&r->gl, r->hello.gpu, *node_fd, r->hello.priority, &gl_listener, r);
 	*node_fd = -1;
 	if (error == 0) {
 		bn_device_set_gl(r->dev, r->gl);
+		bn_gate_set_software(r->gate, bn_gl_is_software(r->gl));
 		return;
 	}
 	r->gl = NULL;
 	bn_warn("no OpenGL for this VM (%s): 2D only", strerror(-error));
 	bn_link_fault(r, false, "OpenGL does not start in this renderer: the VM gets 2D only");
+}
+
+static int gate_start(struct bn_renderer *r, int *fds)
+{
+	struct bn_gate_config config = {
+		.request_fd = fds[FD_REQUEST],
+		.grant_fd = fds[FD_GRANT],
+		.arbiter_bell = fds[FD_ARBITER_BELL],
+		.bell = fds[FD_BELL],
+		.listener = &bn_device_gate_listener,
+		.data = r->dev,
+	};
+	int error;
+
+	fds[FD_REQUEST] = fds[FD_GRANT] = fds[FD_ARBITER_BELL] = fds[FD_BELL] = -1;
+	error = bn_gate_create(&r->gate, &config);
+	if (error == 0)
+		bn_device_set_gate(r->dev, r->gate);
+	return error;
 }
 
 static int device_start(struct bn_renderer *r)
@@ -218,6 +239,8 @@ static void ready_send(struct bn_renderer *r, uint32_t sandbox)
 	if (r->gl) {
 		snprintf(ready.gl_renderer, sizeof(ready.gl_renderer), "%s",
 			bn_gl_renderer_name(r->gl));
+		ready.software = bn_gl_is_software(r->gl);
+		ready.priority = bn_gl_priority(r->gl);
 		snprintf(ready.gl_version, sizeof(ready.gl_version), "%s", bn_gl_version(r->gl));
 	}
 	bn_link_send(r, BN_LINK_READY, &ready, sizeof(ready), NULL, 0);
@@ -254,6 +277,8 @@ static int start(struct bn_renderer *r, const struct options *o, int *fds)
 	if (!r->loop || !r->mem || bn_link_init(r) < 0)
 		return -ENOMEM;
 	error = device_start(r);
+	if (error == 0)
+		error = gate_start(r, fds);
 	if (error < 0)
 		return error;
 	sandbox = sandbox_start(r, o);
@@ -276,13 +301,20 @@ static void finish(struct bn_renderer *r)
 {
 	bn_ring_stop(r);
 	bn_cursor_destroy(r->cursor);
-	if (r->dev)
+	if (r->dev) {
+		bn_device_unpark(r->dev);
 		bn_fences_reset(r->dev->fences);
+	}
 	if (r->cursor_source)
 		wl_event_source_remove(r->cursor_source);
 	if (r->gl_source)
 		wl_event_source_remove(r->gl_source);
+	if (r->gate_source)
+		wl_event_source_remove(r->gate_source);
+	if (r->stop.timer)
+		wl_event_source_remove(r->stop.timer);
 	bn_device_destroy(r->dev);
+	bn_gate_destroy(r->gate);
 	for (unsigned i = 0; i < BN_LINK_QUEUES; i++)
 		bn_vq_destroy(r->vq[i]);
 	bn_gl_destroy(r->gl);

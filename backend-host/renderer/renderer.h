@@ -19,7 +19,7 @@ struct bn_renderer {
 	struct bn_stats *stats;       /* mapped memfd */
 	struct bn_gate *gate;
 	struct bn_link_hello hello;
-	struct wl_event_source *gl_source, *cursor_source, *kick_source;
+	struct wl_event_source *gl_source, *cursor_source, *kick_source, *gate_source;
 	bool quit;
 	int exit_code;
 
@@ -36,6 +36,7 @@ struct bn_renderer {
 		bool pending;
 		unsigned index;
 		uint32_t seq;
+		struct wl_event_source *timer;
 	} stop;
 
 	/* ring.c */
@@ -69,6 +70,9 @@ int bn_ring_init(struct bn_renderer *r);
 int bn_ring_start(struct bn_renderer *r);
 /* Takes nothing more from the control queue. */
 void bn_ring_stop(struct bn_renderer *r);
+/* A command that waits for the scheduler is given a moment, then answered with an error: the VMM
+ * waits for the control queue to stop, with the guest's clock standing still. */
+void bn_ring_hurry(struct bn_renderer *r);
 /* Something may be in the control ring. */
 void bn_ring_activate(struct bn_renderer *r);
 /* Until r->quit. */

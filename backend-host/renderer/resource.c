@@ -180,7 +180,7 @@ static uint32_t texel_size(uint32_t format)
 
 /* What a 3D resource takes, near enough for a bound: whole texels of 4 bytes or more (1 in a
  * buffer), a third more with mipmaps. UINT64_MAX when it cannot be. */
-static uint64_t estimate_3d(const struct bn_gl_resource_args *a)
+uint64_t bn_resource_estimate(const struct bn_gl_resource_args *a)
 {
 	const uint32_t factor[] = {a->height, a->depth, a->array_size, a->nr_samples,
 		a->target == TARGET_BUFFER ? 1 : texel_size(a->format)};
@@ -200,7 +200,7 @@ static uint64_t estimate_3d(const struct bn_gl_resource_args *a)
 
 uint32_t bn_resource_create_3d(struct bn_device *dev, const struct bn_gl_resource_args *args)
 {
-	uint64_t bytes = estimate_3d(args);
+	uint64_t bytes = bn_resource_estimate(args);
 	uint32_t r = check_new(dev, args->id, bytes);
 	struct bn_resource *res;
 

@@ -19,6 +19,9 @@
 #define SPIN_YIELD_NS (80 * BN_NS_PER_US) /* longer than this: others need the CPU */
 #define SPIN_PAUSES 32 /* between looks at the clock and at who else wants this CPU */
 #define SPIN_SCORE_MAX 8
+/* A stop waits so long for the scheduler: longer than any period, shorter than a person's patience
+ * with a VMM that stands still. */
+#define HURRY_MS 1000
 #define SPIN_SCORE_MIN 2u /* spin from here on */
 
 static int handle_kick(int fd, uint32_t mask, void *data)
@@ -35,6 +38,26 @@ static int handle_gl(int fd, uint32_t mask, void *data)
 	struct bn_renderer *r = data;
 
 	bn_gl_dispatch(r->gl);
+	return 0;
+}
+
+static int handle_gate(int fd, uint32_t mask, void *data)
+{
+	struct bn_renderer *r = data;
+
+	bn_gate_dispatch(r->gate);
+	return 0;
+}
+
+static int handle_hurry(void *data)
+{
+	struct bn_renderer *r = data;
+
+	if (!r->stop.pending || !bn_device_parked(r->dev))
+		return 0;
+	bn_warn("the control queue is stopped while a command waits for the scheduler: it is "
+		"answered with an error");
+	bn_device_unpark(r->dev);
 	return 0;
 }
 
@@ -57,7 +80,13 @@ int bn_ring_init(struct bn_renderer *r)
 	if (r->gl)
 		r->gl_source = wl_event_loop_add_fd(
 			r->loop, bn_gl_fd(r->gl), WL_EVENT_READABLE, handle_gl, r);
-	return r->cursor_source && (!r->gl || r->gl_source) ? 0 : -ENOMEM;
+	r->gate_source = wl_event_loop_add_fd(
+		r->loop, bn_gate_fd(r->gate), WL_EVENT_READABLE, handle_gate, r);
+	r->stop.timer = wl_event_loop_add_timer(r->loop, handle_hurry, r);
+	bn_gate_dispatch(r->gate); /* the VM may be in quarantine from before */
+	return r->cursor_source && (!r->gl || r->gl_source) && r->gate_source && r->stop.timer
+		       ? 0
+		       : -ENOMEM;
 }
 
 int bn_ring_start(struct bn_renderer *r)
@@ -79,6 +108,12 @@ void bn_ring_stop(struct bn_renderer *r)
 	r->active = false;
 }
 
+void bn_ring_hurry(struct bn_renderer *r)
+{
+	if (bn_device_parked(r->dev))
+		wl_event_source_timer_update(r->stop.timer, HURRY_MS);
+}
+
 void bn_ring_activate(struct bn_renderer *r)
 {
 	if (r->active || !bn_vq_running(r->vq[0]) || (r->stop.pending && r->stop.index == 0))
@@ -95,7 +130,7 @@ static void notify(struct bn_renderer *r)
 	bn_vq_notify(r->vq[0]);
 }
 
-/* True when there may be more. */
+/* True when there may be more, and it may be taken. */
 static bool batch(struct bn_renderer *r)
 {
 	uint64_t end = bn_now_ns() + BATCH_NS;
@@ -106,7 +141,7 @@ static bool batch(struct bn_renderer *r)
 	while (n < BATCH && (got = bn_vq_pop(r->vq[0], &request, &replayed)) > 0) {
 		bn_device_execute(r->dev, request, replayed);
 		n++;
-		if (bn_now_ns() > end)
+		if (bn_device_parked(r->dev) || bn_now_ns() > end)
 			break;
 	}
 	if (got == -EPROTO) {
@@ -116,7 +151,7 @@ static bool batch(struct bn_renderer *r)
 	if (n > 0 && r->gl)
 		bn_gl_poll(r->gl);
 	notify(r);
-	return got > 0;
+	return got > 0 && !bn_device_parked(r->dev);
 }
 
 /* ---- spinning ---- */
@@ -177,8 +212,9 @@ static void slept(struct bn_renderer *r)
 
 static void work(struct bn_renderer *r)
 {
-	if (batch(r) || !r->active)
+	if (batch(r) || !r->active || bn_device_parked(r->dev))
 		return;
+	bn_gate_idle(r->gate);
 	if (spin(r))
 		return;
 	if (bn_vq_suppress_kicks(r->vq[0], false))
@@ -207,14 +243,33 @@ static void finish_stop(struct bn_renderer *r)
 	bn_link_listen(r, true);
 }
 
+static bool may_work(const struct bn_renderer *r)
+{
+	return r->active && !bn_link_crowded(r) && !bn_device_parked(r->dev);
+}
+
+/* The ring has a parked command behind it before it goes on. */
+static void resume(struct bn_renderer *r)
+{
+	if (!bn_device_parked(r->dev) || !bn_gate_ready(r->gate))
+		return;
+	bn_device_resume(r->dev);
+	/* What the GPU has done by now is told at once: the next piece may wait for it. */
+	if (r->gl)
+		bn_gl_poll(r->gl);
+	if (!r->active && !bn_device_parked(r->dev))
+		bn_gate_idle(r->gate);
+}
+
 void bn_ring_run(struct bn_renderer *r)
 {
 	while (!r->quit) {
 		bool sleep;
 
-		if (r->active && !bn_link_crowded(r))
+		resume(r);
+		if (may_work(r))
 			work(r);
-		sleep = !r->active || bn_link_crowded(r);
+		sleep = !may_work(r);
 		/* Fences over work that was done already, made since the last batch (cursors),
 		 * wake nobody. */
 		if (sleep && r->gl)

@@ -129,7 +129,8 @@ static void flushes_over(struct bn_device *dev, unsigned index, uint64_t number)
 }
 
 static void frame_send(struct bn_device *dev, unsigned index, uint64_t buffer,
-	const struct virtio_gpu_rect *src, uint64_t number, uint64_t flush_ns)
+	const struct virtio_gpu_rect *src, uint64_t number, uint64_t flush_ns,
+	const struct bn_gate_frame *took)
 {
 	struct bn_scanout *so = &dev->scanout[index];
 	struct bn_link_frame msg = {
@@ -145,6 +146,13 @@ static void frame_send(struct bn_device *dev, unsigned index, uint64_t buffer,
 		.damage_y = so->damage.y,
 		.damage_width = so->damage.width,
 		.damage_height = so->damage.height,
+		.queued_ns = took->queued_ns,
+		.done_ns = took->done_ns,
+		.wait_ns = took->wait_ns,
+		.gpu_ns = took->gpu_ns,
+		.response_ns = took->response_ns,
+		.batches = took->batches,
+		.cuts = took->cuts,
 	};
 
 	/* The next one speaks for it: presents cover all earlier frames. */
@@ -162,11 +170,18 @@ static bool read_back(
 	struct bn_device *dev, struct bn_scanout *so, struct bn_resource *res, struct bn_slot *slot)
 {
 	struct virtio_gpu_rect r = slot->stale;
+	struct bn_gate_span span;
+	bool ok;
 
 	if (r.width == 0 || r.height == 0)
 		return true;
-	if (bn_gl_read_back(dev->gl, res->id, r.x, r.y, r.width, r.height, slot->pixels,
-		    so->pool_width * PIXEL_SIZE) != 0)
+	if (dev->gate)
+		bn_gate_span_begin(dev->gate, &span);
+	ok = bn_gl_read_back(dev->gl, res->id, r.x, r.y, r.width, r.height, slot->pixels,
+		     so->pool_width * PIXEL_SIZE) == 0;
+	if (dev->gate)
+		bn_gate_span_end(dev->gate, &span);
+	if (!ok)
 		return false;
 	memset(&slot->stale, 0, sizeof(slot->stale));
 	bn_stat_add(&dev->stats->copy_bytes_out, (uint64_t)r.width * r.height * PIXEL_SIZE);
@@ -203,8 +218,8 @@ static bool ready_copy(struct bn_device *dev, unsigned index, struct bn_resource
 	if (!read_back(dev, so, res, slot))
 		return false;
 	slot->busy = true;
-	frame_send(
-		dev, index, slot->buffer_id, &so->ready.src, so->ready.number, so->ready.flush_ns);
+	frame_send(dev, index, slot->buffer_id, &so->ready.src, so->ready.number,
+		so->ready.flush_ns, &so->ready.took);
 	return true;
 }
 
@@ -225,7 +240,7 @@ static void ready_send(struct bn_device *dev, unsigned index)
 		so->ready.valid = false;
 		bn_stat_add(&dev->stats->zero_copy_frames, 1);
 		frame_send(dev, index, res->buffer_id, &so->ready.src, so->ready.number,
-			so->ready.flush_ns);
+			so->ready.flush_ns, &so->ready.took);
 	} else if (!ready_copy(dev, index, res) && !so->ready.valid) {
 		flushes_over(dev, index, so->ready.number);
 	}
@@ -272,6 +287,7 @@ struct flush_job {
 	unsigned index;
 	struct bn_ready picture;
 	struct virtio_gpu_rect damage;
+	uint64_t frame; /* of the gate */
 };
 
 static void job_done(void *data, bool cancelled)
@@ -286,6 +302,8 @@ static void job_done(void *data, bool cancelled)
 	}
 	/* Applied now, not at the flush: a slot read in between would have caught half of this
 	 * drawing and be taken for up to date. */
+	if (dev->gate)
+		bn_gate_frame_done(dev->gate, job->frame, &job->picture.took);
 	bn_pool_damage(so, &job->damage);
 	bn_rect_join(&so->damage, &job->damage);
 	if (job->picture.number <= so->sent_number ||
@@ -303,7 +321,7 @@ static void job_done(void *data, bool cancelled)
 }
 
 static void flush_3d(struct bn_device *dev, unsigned index, struct bn_resource *res,
-	const struct virtio_gpu_rect *r, uint64_t number, uint64_t now)
+	const struct virtio_gpu_rect *r, uint64_t number, uint64_t now, uint64_t frame)
 {
 	struct bn_scanout *so = &dev->scanout[index];
 	struct flush_job *job = calloc(1, sizeof(*job));
@@ -315,6 +333,7 @@ static void flush_3d(struct bn_device *dev, unsigned index, struct bn_resource *
 		goto error;
 	job->dev = dev;
 	job->index = index;
+	job->frame = frame;
 	job->picture = (struct bn_ready){
 		.valid = true,
 		.serial = res->serial,
@@ -343,20 +362,23 @@ error:
 static void flush_2d(struct bn_device *dev, unsigned index, struct bn_resource *res,
 	const struct virtio_gpu_rect *r, uint64_t number, uint64_t now)
 {
+	const struct bn_gate_frame nothing = {0};
 	struct bn_scanout *so = &dev->scanout[index];
 
 	so->flushed_serial = res->serial;
 	bn_rect_join(&so->damage, r);
 	announce_2d(dev, res);
 	bn_stat_add(&dev->stats->zero_copy_frames, 1);
-	frame_send(dev, index, res->buffer_id, &so->src, number, now);
+	frame_send(dev, index, res->buffer_id, &so->src, number, now, &nothing);
 }
 
 void bn_scanout_flush(struct bn_device *dev, struct bn_resource *res,
 	const struct virtio_gpu_rect *r, struct bn_flush_set *set)
 {
-	uint64_t now = bn_now_ns();
+	uint64_t now = bn_now_ns(), frame = 0;
 
+	if (dev->gate && shown(dev, res))
+		frame = bn_gate_frame_end(dev->gate);
 	for (unsigned i = 0; i < dev->config.num_scanouts; i++) {
 		struct bn_scanout *so = &dev->scanout[i];
 
@@ -366,7 +388,7 @@ void bn_scanout_flush(struct bn_device *dev, struct bn_resource *res,
 		set->mask |= 1u << i;
 		set->number[i] = so->number;
 		if (res->is_3d)
-			flush_3d(dev, i, res, r, so->number, now);
+			flush_3d(dev, i, res, r, so->number, now, frame);
 		else
 			flush_2d(dev, i, res, r, so->number, now);
 		if (so->presented >= set->number[i]) /* over before it began */
@@ -394,13 +416,14 @@ void bn_scanout_off(struct bn_device *dev, unsigned index)
 {
 	struct bn_scanout *so = &dev->scanout[index];
 	const struct virtio_gpu_rect nothing = {0};
+	const struct bn_gate_frame no_work = {0};
 
 	if (so->res_id == 0)
 		return;
 	so->res_id = 0;
 	so->ready.valid = false;
 	memset(&so->damage, 0, sizeof(so->damage));
-	frame_send(dev, index, 0, &nothing, so->number, bn_now_ns());
+	frame_send(dev, index, 0, &nothing, so->number, bn_now_ns(), &no_work);
 	so->nsent = 0;
 	bn_pool_finish(dev, so);
 	flushes_over(dev, index, so->number);

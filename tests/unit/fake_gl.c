@@ -7,7 +7,7 @@
 #include "common/fd.h"
 
 int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
-	const struct bn_gl_listener *listener, void *data)
+	enum bn_link_priority priority, const struct bn_gl_listener *listener, void *data)
 {
 	return -ENOTSUP;
 }

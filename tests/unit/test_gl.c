@@ -122,9 +122,14 @@ static void end(uint32_t ctx, uint32_t res)
 	bn_gl_resource_unref(gl, res);
 }
 
+static int create(enum bn_link_gpu gpu)
+{
+	return bn_gl_create(&gl, gpu, -1, BN_LINK_PRIORITY_LOW, &listener, &gl);
+}
+
 static void test_start(void)
 {
-	CU_ASSERT_EQUAL_FATAL(bn_gl_create(&gl, BN_LINK_GPU_SURFACELESS, -1, &listener, &gl), 0);
+	CU_ASSERT_EQUAL_FATAL(create(BN_LINK_GPU_SURFACELESS), 0);
 }
 
 static void test_names_and_capsets(void)
@@ -133,6 +138,9 @@ static void test_names_and_capsets(void)
 	CU_ASSERT_TRUE(strlen(bn_gl_renderer_name(gl)) > 0);
 	CU_ASSERT_TRUE(strlen(bn_gl_version(gl)) > 0);
 	CU_ASSERT_TRUE(bn_gl_fd(gl) >= 0);
+	/* A driver without priorities says MEDIUM; one with them must have given LOW. */
+	if (bn_gl_is_software(gl))
+		CU_ASSERT_EQUAL(bn_gl_priority(gl), BN_LINK_PRIORITY_MEDIUM);
 	unsigned n = bn_gl_capsets(gl, sets);
 	CU_ASSERT_EQUAL_FATAL(n, 2);
 	CU_ASSERT_EQUAL(sets[0].id, 1);
@@ -561,9 +569,9 @@ static void test_again(void)
 {
 	bn_gl_destroy(gl);
 	gl = NULL;
-	CU_ASSERT_EQUAL(bn_gl_create(&gl, BN_LINK_GPU_NONE, -1, &listener, &gl), -ENODEV);
+	CU_ASSERT_EQUAL(create(BN_LINK_GPU_NONE), -ENODEV);
 	CU_ASSERT_PTR_NULL(gl);
-	CU_ASSERT_EQUAL_FATAL(bn_gl_create(&gl, BN_LINK_GPU_SURFACELESS, -1, &listener, &gl), 0);
+	CU_ASSERT_EQUAL_FATAL(create(BN_LINK_GPU_SURFACELESS), 0);
 	check_clear(BN_VIRGL_FORMAT_B8G8R8X8, 0, 0xff8020);
 	bn_gl_destroy(gl);
 	gl = NULL;
@@ -593,7 +601,7 @@ int main(void)
 	bn_log_init(BN_LOG_ERROR, "test_gl");
 	/* The driver opens a few fds once and keeps them for the process: a first life gets that
 	 * over with. */
-	if (bn_gl_create(&gl, BN_LINK_GPU_SURFACELESS, -1, &listener, &gl) < 0) {
+	if (create(BN_LINK_GPU_SURFACELESS) < 0) {
 		fprintf(stderr, "no EGL without a display here: skipped\n");
 		return SKIPPED;
 	}

@@ -204,7 +204,8 @@ static void check_gl(void)
 {
 	const struct bn_gl_listener listener = {.fence = on_fence};
 	struct bn_gl *gl;
-	int ret = bn_gl_create(&gl, BN_LINK_GPU_SURFACELESS, -1, &listener, NULL);
+	int ret = bn_gl_create(
+		&gl, BN_LINK_GPU_SURFACELESS, -1, BN_LINK_PRIORITY_MEDIUM, &listener, NULL);
 	report(ret == 0, "OpenGL starts inside: %d", ret);
 	if (ret < 0)
 		return;

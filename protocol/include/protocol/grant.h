@@ -44,19 +44,21 @@ struct bn_request_page {
 	uint64_t predicted_ns; /* of the batch at the head of the queue */
 	uint64_t returned;     /* number of the last grant given back */
 	uint32_t flags, busy;  /* busy: batches started whose work the GPU may not have finished */
-	uint64_t batch;        /* number of the batch started last */
-	uint64_t batch_start_ns;     /* CLOCK_MONOTONIC when it began, 0 when busy is 0 */
+	uint64_t batch;        /* number of the batch that the GPU is at, or was at last */
+	/* CLOCK_MONOTONIC when the GPU came to it, 0 when busy is 0 and while these four change */
+	uint64_t batch_start_ns;
 	uint64_t batch_predicted_ns;
 	uint64_t batch_ctx;          /* virtio-gpu context it belongs to */
 	/* Counters. */
 	uint64_t batches, cuts;      /* batches finished; submits that were cut */
 	uint64_t gpu_ns;             /* cost of all batches finished */
-	uint64_t predicted_total_ns; /* what had been predicted for them */
-	uint64_t covered;            /* … of them, actual ≤ predicted */
+	uint64_t predicted_total_ns; /* what had been predicted for `predictions` of them */
+	uint64_t covered;            /* … of those, actual ≤ predicted */
 	uint64_t wait_ns;            /* time spent with work queued and no grant */
 	uint64_t frames;             /* flushes of a scanout: frames ended */
 	uint64_t frame_queued_ns;    /* CLOCK_MONOTONIC of the current frame's first batch; 0: none yet */
 	uint64_t contexts_lost;      /* because of lose_batch */
+	uint64_t predictions; /* batches that had one: all, but under an uncontended lease one in 8 */
 };
 
 /* Written by the arbiter. */
@@ -72,7 +74,8 @@ struct bn_grant_page {
 	uint64_t lose_batch;
 	/* Streams are cut into batches of about that predicted cost; 0: they are not cut. */
 	uint64_t batch_max_ns;
-	/* Under a lease: no batch is started while more than this is on the GPU already. */
+	/* Under a lease: no batch is started while more than this is on the GPU already; 0: no
+	 * bound. */
 	uint64_t ahead_max_ns;
 	/* Rises with each frame that a display of this VM has shown; the frame's release. */
 	uint64_t release_ns;
