@@ -1,21 +1,27 @@
 /* binnaclectl: looks into a running binnacled and tells it things, over its control socket. */
 #include <getopt.h>
-#include <stdbool.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <json-c/json.h>
-
 #include "client.h"
-#include "common/fd.h"
-#include "picture.h"
-#include "table.h"
+#include "command.h"
 
 static const char usage[] =
 	"usage: binnaclectl [--socket PATH] COMMAND\n"
 	"\n"
+	"  top [--interval S] [--once] [--ascii]\n"
+	"                                   VMs as they go: frame times, budgets, misses\n"
 	"  status [--json]                  what VMs and displays do\n"
+	"  admit [--json] [VM KEY=VALUE...] whether all guarantees hold, with these changes\n"
+	"  vm VM set KEY=VALUE...           changes a VM's class, budget, share, ...\n"
+	"  vm VM pardon                     takes a VM out of quarantine\n"
+	"  events [--follow] [--json]       faults, quarantines and changes\n"
+	"  metrics                          all figures, for Prometheus\n"
+	"  trace [--seconds N] [--last] FILE\n"
+	"                                   records (--last: what was) for ui.perfetto.dev\n"
+	"  reset [VM]                       lets statistics begin anew\n"
 	"  screenshot OUTPUT FILE.png       what a display shows now\n"
 	"  output OUTPUT mode WxH[@HZ]      changes a display's mode\n"
 	"  output OUTPUT on|off             plugs a display in or out, as guests see it\n"
@@ -26,152 +32,102 @@ static const char usage[] =
 	"  --help          print this\n"
 	"  --version       print the version\n";
 
-struct options {
-	char socket[256];
-	bool json;
-};
-
-static struct json_object *new_request(const char *command)
-{
-	struct json_object *request = json_object_new_object();
-	json_object_object_add(request, "command", json_object_new_string(command));
-	return request;
-}
-
-static void add_text(struct json_object *request, const char *key, const char *value)
-{
-	json_object_object_add(request, key, json_object_new_string(value));
-}
-
-/* Asks; takes the request over. The answer, and the fd that came along when fd is not NULL. */
-static struct json_object *ask(const struct options *o, struct json_object *request, int *fd)
-{
-	int unwanted = -1;
-	struct json_object *answer = bn_ctl_ask(o->socket, request, fd ? fd : &unwanted);
-	json_object_put(request);
-	bn_fd_close(&unwanted);
-	return answer;
-}
-
-static int ask_only(const struct options *o, struct json_object *request)
-{
-	struct json_object *answer = ask(o, request, NULL);
-	json_object_put(answer);
-	return answer ? 0 : 1;
-}
-
-static int do_status(const struct options *o, int argc, char **argv)
-{
-	struct json_object *answer = ask(o, new_request("status"), NULL);
-	if (!answer)
-		return 1;
-	if (o->json)
-		puts(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PRETTY));
-	else
-		bn_ctl_print_status(stdout, answer);
-	json_object_put(answer);
-	return fflush(stdout) == 0 ? 0 : 1;
-}
-
-static uint32_t number(struct json_object *answer, const char *key)
-{
-	struct json_object *value;
-	int64_t n =
-		json_object_object_get_ex(answer, key, &value) ? json_object_get_int64(value) : 0;
-	return n > 0 && n <= UINT32_MAX ? (uint32_t)n : 0;
-}
-
-static int do_screenshot(const struct options *o, int argc, char **argv)
-{
-	struct bn_ctl_picture picture = {.fd = -1};
-	struct json_object *request = new_request("screenshot");
-	add_text(request, "output", argv[1]);
-	struct json_object *answer = ask(o, request, &picture.fd);
-	if (!answer)
-		return 1;
-	picture.width = number(answer, "width");
-	picture.height = number(answer, "height");
-	picture.stride = number(answer, "stride");
-	int ret = bn_ctl_write_png(argv[2], &picture);
-	bn_fd_close(&picture.fd);
-	json_object_put(answer);
-	return ret == 0 ? 0 : 1;
-}
-
-static int bad_usage(void)
-{
-	fputs("Try 'binnaclectl --help'.\n", stderr);
-	return 2;
-}
-
-static int do_output(const struct options *o, int argc, char **argv)
-{
-	struct json_object *request = new_request("output");
-	add_text(request, "output", argv[1]);
-	if (argc == 4 && strcmp(argv[2], "mode") == 0) {
-		add_text(request, "mode", argv[3]);
-	} else if (argc == 3 && (strcmp(argv[2], "on") == 0 || strcmp(argv[2], "off") == 0)) {
-		json_object_object_add(
-			request, "enabled", json_object_new_boolean(strcmp(argv[2], "on") == 0));
-	} else {
-		json_object_put(request);
-		return bad_usage();
-	}
-	return ask_only(o, request);
-}
-
-static int do_quit(const struct options *o, int argc, char **argv)
-{
-	return ask_only(o, new_request("quit"));
-}
-
 static const struct {
 	const char *name;
 	int argc_min, argc_max; /* with the name */
-	int (*run)(const struct options *o, int argc, char **argv);
+	unsigned options;       /* that it takes */
+	int (*run)(const struct bn_ctl_options *o, int argc, char **argv);
 } commands[] = {
-	{"status", 1, 1, do_status},
-	{"screenshot", 3, 3, do_screenshot},
-	{"output", 3, 4, do_output},
-	{"quit", 1, 1, do_quit},
+	{"top", 1, 1, BN_OPTION_INTERVAL | BN_OPTION_ONCE | BN_OPTION_ASCII, bn_cmd_top},
+	{"status", 1, 1, BN_OPTION_JSON, bn_cmd_status},
+	{"admit", 1, 64, BN_OPTION_JSON, bn_cmd_admit},
+	{"vm", 3, 64, BN_OPTION_JSON, bn_cmd_vm},
+	{"events", 1, 1, BN_OPTION_FOLLOW | BN_OPTION_JSON, bn_cmd_events},
+	{"metrics", 1, 1, 0, bn_cmd_metrics},
+	{"trace", 2, 2, BN_OPTION_SECONDS | BN_OPTION_LAST, bn_cmd_trace},
+	{"reset", 1, 2, 0, bn_cmd_reset},
+	{"screenshot", 3, 3, 0, bn_cmd_screenshot},
+	{"output", 3, 4, 0, bn_cmd_output},
+	{"quit", 1, 1, 0, bn_cmd_quit},
 };
 
-static int run_command(const struct options *o, int argc, char **argv)
-{
-	for (size_t i = 0; argc > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(argv[0], commands[i].name) != 0)
-			continue;
-		if (argc < commands[i].argc_min || argc > commands[i].argc_max)
-			return bad_usage();
-		return commands[i].run(o, argc, argv);
-	}
-	if (argc > 0)
-		fprintf(stderr, "binnaclectl: '%s' is no command\n", argv[0]);
-	return bad_usage();
-}
+enum { OPT_SOCKET = 256, OPT_VERSION, OPT_FLAG };
 
-enum { OPT_SOCKET = 256, OPT_JSON, OPT_VERSION };
-
+/* An option of commands is its bit behind OPT_FLAG. */
 static const struct option long_options[] = {
 	{"socket", required_argument, NULL, OPT_SOCKET},
-	{"json", no_argument, NULL, OPT_JSON},
+	{"json", no_argument, NULL, OPT_FLAG + BN_OPTION_JSON},
+	{"once", no_argument, NULL, OPT_FLAG + BN_OPTION_ONCE},
+	{"interval", required_argument, NULL, OPT_FLAG + BN_OPTION_INTERVAL},
+	{"seconds", required_argument, NULL, OPT_FLAG + BN_OPTION_SECONDS},
+	{"last", no_argument, NULL, OPT_FLAG + BN_OPTION_LAST},
+	{"follow", no_argument, NULL, OPT_FLAG + BN_OPTION_FOLLOW},
+	{"ascii", no_argument, NULL, OPT_FLAG + BN_OPTION_ASCII},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{0},
 };
 
+static const char *option_name(unsigned bits)
+{
+	for (size_t i = 0; long_options[i].name; i++) {
+		int bit = long_options[i].val - OPT_FLAG;
+		if (bit > 0 && bits & (unsigned)bit)
+			return long_options[i].name;
+	}
+	return "";
+}
+
+static int run_command(const struct bn_ctl_options *o, int argc, char **argv)
+{
+	for (size_t i = 0; argc > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
+		unsigned strange = o->given & ~commands[i].options;
+		if (strcmp(argv[0], commands[i].name) != 0)
+			continue;
+		if (strange)
+			fprintf(stderr, "binnaclectl: %s takes no --%s\n", argv[0],
+				option_name(strange));
+		if (strange || argc < commands[i].argc_min || argc > commands[i].argc_max)
+			return bn_ctl_bad_usage();
+		return commands[i].run(o, argc, argv);
+	}
+	if (argc > 0)
+		fprintf(stderr, "binnaclectl: '%s' is no command\n", argv[0]);
+	return bn_ctl_bad_usage();
+}
+
+/* A number of seconds within the limits; says so when it is none. */
+static bool seconds_of(const char *name, const char *text, double least, double most, double *out)
+{
+	char *end;
+	*out = strtod(text, &end);
+	if (end != text && !*end && *out >= least && *out <= most)
+		return true;
+	fprintf(stderr, "binnaclectl: --%s takes %g to %g seconds, not '%s'\n", name, least, most,
+		text);
+	return false;
+}
+
+static bool take_flag(struct bn_ctl_options *o, unsigned flag)
+{
+	o->given |= flag;
+	if (flag == BN_OPTION_INTERVAL)
+		return seconds_of("interval", optarg, 0.1, 3600, &o->interval);
+	if (flag == BN_OPTION_SECONDS)
+		return seconds_of("seconds", optarg, 0.1, 600, &o->seconds);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
-	struct options o = {0};
+	struct bn_ctl_options o = {.interval = 1, .seconds = 10};
 	int option;
+	setlocale(LC_CTYPE, "");
 	bn_ctl_default_socket(o.socket, sizeof(o.socket));
 	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) >= 0) {
 		switch (option) {
 		case OPT_SOCKET:
 			snprintf(o.socket, sizeof(o.socket), "%s", optarg);
-			break;
-		case OPT_JSON:
-			o.json = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -180,7 +136,8 @@ int main(int argc, char **argv)
 			puts("binnaclectl " BN_VERSION);
 			return 0;
 		default:
-			return bad_usage();
+			if (option < OPT_FLAG || !take_flag(&o, (unsigned)(option - OPT_FLAG)))
+				return bn_ctl_bad_usage();
 		}
 	}
 	return run_command(&o, argc - optind, argv + optind);
