@@ -121,6 +121,7 @@ void bn_policy_vm_remove(struct bn_policy *p, unsigned vm, uint64_t now_ns)
 	p->granted &= others;
 	p->held &= others;
 	p->best &= others;
+	p->leases &= others;
 	p->revocable &= others;
 	memset(v, 0, sizeof(*v));
 	v->par.share = 1;
@@ -222,6 +223,7 @@ void bn_policy_return(struct bn_policy *p, unsigned vm, uint64_t now_ns)
 	v->reserved = false;
 	p->granted &= ~BN_BIT(vm);
 	p->best &= ~BN_BIT(vm);
+	p->leases &= ~BN_BIT(vm);
 	p->revocable &= ~BN_BIT(vm);
 	v->idle_ns = p->now_ns;
 	if (!(p->waiting & BN_BIT(vm)))

@@ -136,7 +136,8 @@ void bn_next_best(struct bn_policy *p, uint64_t ready, struct bn_policy_decision
 	if (!ready)
 		return;
 	wake_overdrawn(p, ready, out);
-	if ((unsigned)__builtin_popcountll(p->best) >= p->machine.in_flight)
+	/* Whoever has a lease, even one that is being taken back, may use all places. */
+	if (p->leases || (unsigned)__builtin_popcountll(p->best) >= p->machine.in_flight)
 		return;
 	uint64_t outstanding = bn_guard_outstanding(p), stale, pace_vrt = pace(p, &stale);
 	struct bn_guard general;

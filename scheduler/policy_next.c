@@ -30,6 +30,8 @@ void bn_next_give(struct bn_policy *p, unsigned vm, uint32_t kind, uint64_t allo
 		p->revocable |= BN_BIT(vm);
 	if (kind != BN_GRANT_FRAME && vm != BN_POLICY_COMPOSITOR)
 		p->best |= BN_BIT(vm);
+	if (kind == BN_GRANT_LEASE)
+		p->leases |= BN_BIT(vm);
 	v->stats.grants++;
 	v->stats.leases += kind == BN_GRANT_LEASE;
 	out->what = BN_DECIDE_GRANT;

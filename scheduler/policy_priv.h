@@ -78,6 +78,7 @@ struct bn_vm {
 	/* The server. */
 	uint64_t start_ns; /* of the period */
 	int64_t left_ns;   /* negative: debt */
+	int64_t filled_ns; /* what the period began with */
 	uint64_t vrt;
 
 	/* The frame of a safety VM. */
@@ -99,9 +100,10 @@ struct bn_policy {
 	bool contended;
 	/* A bit for each VM. */
 	uint64_t present, waiting, granted, held;
-	uint64_t safety;    /* safety VMs with a budget */
-	uint64_t servers;   /* others with a budget */
-	uint64_t best;      /* best-effort grants at the GPU: batches and leases of VMs */
+	uint64_t safety;  /* safety VMs with a budget */
+	uint64_t servers; /* others with a budget */
+	uint64_t best;    /* best-effort grants at the GPU: batches and leases of VMs */
+	uint64_t leases;
 	uint64_t revocable; /* leases and frame grants that have not been revoked */
 	struct bn_vm vms[BN_POLICY_VMS_MAX];
 };

@@ -43,7 +43,7 @@ void bn_server_configure(struct bn_policy *p, unsigned vm)
 void bn_server_start(struct bn_policy *p, struct bn_vm *v)
 {
 	v->start_ns = p->now_ns;
-	v->left_ns = (int64_t)v->par.budget_ns;
+	v->left_ns = v->filled_ns = (int64_t)v->par.budget_ns;
 }
 
 /* `periods` new budgets, of which the debt is paid first. */
@@ -56,6 +56,7 @@ static void pay(struct bn_vm *v, uint64_t periods)
 		v->left_ns += (int64_t)periods * budget;
 	if (v->left_ns > budget)
 		v->left_ns = budget;
+	v->filled_ns = v->left_ns;
 }
 
 void bn_server_refill(struct bn_policy *p, uint64_t mask)
@@ -78,11 +79,13 @@ void bn_server_release(struct bn_vm *v, uint64_t release_ns)
 	v->done = false;
 	if (!v->open)
 		v->frame_used_ns = 0;
-	/* A budget that came with the clock just before the display's stamp is the same one. */
 	if (soon)
 		return;
-	if (v->left_ns >= 0 || release_ns >= v->start_ns + RELEASE_EARLIEST(v->par.period_ns))
+	/* A budget that came with the clock before the display's stamp is the same one. */
+	if (release_ns >= v->start_ns + RELEASE_EARLIEST(v->par.period_ns))
 		pay(v, 1);
+	else if (v->left_ns >= 0)
+		v->left_ns = v->filled_ns;
 	v->start_ns = release_ns;
 }
 

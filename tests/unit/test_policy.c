@@ -1,0 +1,1181 @@
+/* Each rule of the policy, with a clock that is moved by hand. test_policy_soak.c lets simulated
+ * renderers loose on it. */
+#include "unit.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "protocol/grant.h"
+#include "scheduler/policy.h"
+
+#define US UINT64_C(1000)
+#define MS UINT64_C(1000000)
+#define T60 UINT64_C(16670000)
+#define NEVER UINT64_MAX
+
+enum { CLUSTER, REAR, COCKPIT, MAPS, RADIO, NAVI };
+
+static struct bn_policy *p;
+static struct bn_policy_decision d;
+static uint64_t now;
+
+static void start_on(enum bn_policy_kind kind, const struct bn_policy_machine *machine)
+{
+	bn_policy_destroy(p);
+	now = 1000 * MS;
+	CU_ASSERT_EQUAL_FATAL(bn_policy_create(&p, kind, machine), 0);
+}
+
+static void start(enum bn_policy_kind kind, unsigned in_flight)
+{
+	start_on(kind, &(const struct bn_policy_machine){.in_flight = in_flight,
+			       .dispatch_ns = 50 * US,
+			       .batch_overhead_ns = 150 * US,
+			       .lead_ns = 2 * MS});
+}
+
+static void add_safety(unsigned vm)
+{
+	bn_policy_vm_set(p, vm,
+		&(const struct bn_policy_vm){.vm_class = BN_CLASS_SAFETY,
+			.period_ns = T60,
+			.budget_ns = 5 * MS,
+			.share = 100,
+			.batch_max_ns = 2 * MS,
+			.gap_ns = 500 * US,
+			.batches = 4},
+		now);
+}
+
+static void add_server(unsigned vm, uint64_t budget_ns, uint64_t period_ns)
+{
+	bn_policy_vm_set(p, vm,
+		&(const struct bn_policy_vm){.vm_class = BN_CLASS_INTERACTIVE,
+			.period_ns = period_ns,
+			.budget_ns = budget_ns,
+			.share = 100,
+			.batch_max_ns = 2 * MS},
+		now);
+}
+
+static void add_vm(unsigned vm, enum bn_vm_class class, uint32_t share)
+{
+	bn_policy_vm_set(p, vm,
+		&(const struct bn_policy_vm){
+			.vm_class = class, .share = share, .batch_max_ns = 2 * MS},
+		now);
+}
+
+static void add_plain(unsigned vm, uint32_t share)
+{
+	add_vm(vm, BN_CLASS_BACKGROUND, share);
+}
+
+static void ask(unsigned vm, uint64_t predicted_ns)
+{
+	bn_policy_request(p, vm, predicted_ns, now);
+}
+
+static bool next(enum bn_decision what, unsigned vm)
+{
+	bn_policy_next(p, now, &d);
+	return d.what == what && (what == BN_DECIDE_WAIT || d.vm == vm);
+}
+
+static bool granted(unsigned vm, uint32_t kind)
+{
+	return next(BN_DECIDE_GRANT, vm) && d.kind == kind;
+}
+
+static bool some_grant(void)
+{
+	bn_policy_next(p, now, &d);
+	return d.what == BN_DECIDE_GRANT;
+}
+
+static bool waits(uint64_t wake_ns)
+{
+	return next(BN_DECIDE_WAIT, 0) && d.wake_ns == wake_ns;
+}
+
+static void give_back(unsigned vm, uint64_t used_ns)
+{
+	bn_policy_charge(p, vm, used_ns, used_ns, now);
+	bn_policy_return(p, vm, now);
+}
+
+static struct bn_policy_stats stats(unsigned vm)
+{
+	struct bn_policy_stats s;
+	bn_policy_stats(p, vm, &s);
+	return s;
+}
+
+/* From here on nobody is alone, so there are no leases. */
+static void contend(unsigned a, unsigned b)
+{
+	ask(a, MS);
+	ask(b, MS);
+	while (bn_policy_next(p, now, &d), d.what == BN_DECIDE_GRANT) {
+		bn_policy_return(p, d.vm, now);
+		if (d.kind == BN_GRANT_FRAME)
+			bn_policy_frame_end(p, d.vm, now);
+	}
+}
+
+static void test_create(void)
+{
+	struct bn_policy *q = NULL;
+	const struct bn_policy_machine none = {0}, five = {.in_flight = 5};
+	CU_ASSERT_EQUAL(bn_policy_create(&q, BN_POLICY_RESERVE, &none), -EINVAL);
+	CU_ASSERT_EQUAL(bn_policy_create(&q, BN_POLICY_RESERVE, &five), -EINVAL);
+	CU_ASSERT_EQUAL(bn_policy_create(&q, BN_POLICY_RESERVE + 1, &none), -EINVAL);
+	CU_ASSERT_EQUAL(bn_policy_create(&q, BN_POLICY_FIFO, &none), 0);
+	bn_policy_destroy(q);
+	bn_policy_destroy(NULL);
+}
+
+/* ---- the plain kinds ---- */
+
+static void test_none(void)
+{
+	start(BN_POLICY_NONE, 1);
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	add_plain(RADIO, 1);
+	ask(RADIO, 1);
+	ask(MAPS, 1);
+	ask(CLUSTER, 1);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_LEASE) && d.until_ns == NEVER);
+	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE));
+	CU_ASSERT(granted(RADIO, BN_GRANT_LEASE));
+	CU_ASSERT(waits(NEVER));
+	bn_policy_hold(p, MAPS, true, now);
+	CU_ASSERT(next(BN_DECIDE_REVOKE, MAPS));
+	ask(MAPS, 1);
+	bn_policy_return(p, MAPS, now);
+	CU_ASSERT(waits(NEVER));
+	bn_policy_hold(p, MAPS, false, now);
+	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE));
+}
+
+static void test_fifo(void)
+{
+	start(BN_POLICY_FIFO, 2);
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	add_plain(RADIO, 1);
+	ask(RADIO, 3 * MS);
+	ask(CLUSTER, MS);
+	ask(MAPS, 2 * MS);
+	ask(RADIO, 4 * MS);
+	CU_ASSERT(granted(RADIO, BN_GRANT_BATCH) && d.allow_ns == 4 * MS && d.until_ns == NEVER);
+	CU_ASSERT(waits(NEVER));
+	ask(RADIO, MS);
+	bn_policy_return(p, RADIO, now);
+	bn_policy_withdraw(p, CLUSTER, now);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	bn_policy_return(p, MAPS, now);
+	CU_ASSERT(granted(RADIO, BN_GRANT_BATCH));
+}
+
+static void test_priority(void)
+{
+	start(BN_POLICY_PRIORITY, 2);
+	add_safety(CLUSTER);
+	add_server(COCKPIT, 0, 0);
+	add_plain(MAPS, 1000);
+	add_plain(RADIO, 1);
+	ask(RADIO, MS);
+	CU_ASSERT(granted(RADIO, BN_GRANT_BATCH));
+	ask(MAPS, MS);
+	ask(COCKPIT, MS);
+	ask(CLUSTER, MS);
+	ask(BN_POLICY_COMPOSITOR, MS);
+	ask(RADIO, MS);
+	CU_ASSERT(waits(NEVER));
+	bn_policy_return(p, RADIO, now);
+	static const unsigned order[] = {BN_POLICY_COMPOSITOR, CLUSTER, COCKPIT, MAPS, RADIO};
+	for (unsigned i = 0; i < 5; i++) {
+		CU_ASSERT(granted(order[i], BN_GRANT_BATCH));
+		CU_ASSERT(waits(NEVER));
+		bn_policy_return(p, order[i], now);
+	}
+}
+
+/* ---- leases ---- */
+
+static void test_lease(void)
+{
+	start(BN_POLICY_RESERVE, 2);
+	add_plain(MAPS, 1);
+	add_plain(RADIO, 1);
+	ask(MAPS, MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE) && d.until_ns == NEVER);
+	CU_ASSERT(waits(NEVER));
+	/* It costs nothing however long it lasts. */
+	now += 3600 * 1000 * MS;
+	CU_ASSERT(waits(NEVER));
+	ask(RADIO, MS);
+	CU_ASSERT(next(BN_DECIDE_REVOKE, MAPS));
+	CU_ASSERT(waits(NEVER));
+	bn_policy_return(p, MAPS, now);
+	/* Whoever was alone a moment ago soon asks again: no lease that would be revoked at once. */
+	CU_ASSERT(granted(RADIO, BN_GRANT_BATCH));
+	ask(MAPS, MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	give_back(MAPS, MS);
+	give_back(RADIO, MS);
+	now += 2 * MS;
+	ask(RADIO, MS);
+	CU_ASSERT(granted(RADIO, BN_GRANT_LEASE));
+	CU_ASSERT_EQUAL(stats(RADIO).leases, 1);
+	CU_ASSERT_EQUAL(stats(RADIO).grants, 2);
+	CU_ASSERT_EQUAL(stats(MAPS).revokes, 1);
+	/* Two at once: none has a lease. */
+	start(BN_POLICY_RESERVE, 2);
+	add_plain(MAPS, 1);
+	add_plain(RADIO, 1);
+	ask(MAPS, MS);
+	ask(RADIO, MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	CU_ASSERT(granted(RADIO, BN_GRANT_BATCH));
+}
+
+static void test_lease_until(void)
+{
+	start(BN_POLICY_RESERVE, 2);
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	bn_policy_release(p, CLUSTER, now, now);
+	ask(MAPS, MS);
+	/* release + T − S − (C + n δ) − σ */
+	uint64_t latest = now + T60 - 2 * MS - 5 * MS - 600 * US;
+	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE) && d.until_ns == latest - 50 * US);
+	/* The lessee asks because its batch would end too late. */
+	uint64_t until = d.until_ns;
+	now = until - MS;
+	ask(MAPS, MS);
+	CU_ASSERT(waits(now + 1));
+	now++;
+	CU_ASSERT(next(BN_DECIDE_REVOKE, MAPS));
+	bn_policy_return(p, MAPS, now);
+	CU_ASSERT(waits(latest + 1));
+	/* What cannot be cut is no matter for a lease: it could not start under it. */
+	start(BN_POLICY_RESERVE, 2);
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	bn_policy_release(p, CLUSTER, now, now);
+	ask(MAPS, 50 * MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH) && d.until_ns == NEVER);
+}
+
+static void test_lease_safety(void)
+{
+	start(BN_POLICY_RESERVE, 2);
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	bn_policy_release(p, CLUSTER, now, now);
+	ask(CLUSTER, MS);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_LEASE) && d.until_ns == NEVER);
+	/* It costs none of its budget. */
+	bn_policy_charge(p, CLUSTER, 4 * MS, 4 * MS, now);
+	now += 4 * MS;
+	ask(MAPS, MS);
+	CU_ASSERT(next(BN_DECIDE_REVOKE, CLUSTER));
+	CU_ASSERT(waits(NEVER));
+	/* It was within a frame: the GPU is kept for the rest of it. */
+	bn_policy_return(p, CLUSTER, now);
+	CU_ASSERT(waits(now + 500 * US));
+	ask(CLUSTER, MS);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME) && d.allow_ns == 5 * MS);
+}
+
+/* ---- frames ---- */
+
+/* The cluster has a frame grant, MAPS asks. */
+static void open_frame(void)
+{
+	start(BN_POLICY_RESERVE, 2);
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	ask(MAPS, MS);
+	ask(CLUSTER, MS);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME) && d.allow_ns == 5 * MS && d.until_ns == NEVER);
+}
+
+static void test_frame(void)
+{
+	open_frame();
+	/* Not for ever: a renderer that does nothing loses it after a period. */
+	CU_ASSERT(waits(now + T60));
+	now += MS;
+	bn_policy_charge(p, CLUSTER, MS, MS, now);
+	CU_ASSERT(waits(now - MS + T60));
+	/* It gives the grant back in the middle of the frame, and goes on. */
+	bn_policy_return(p, CLUSTER, now);
+	CU_ASSERT(waits(now + 500 * US));
+	now += 400 * US;
+	CU_ASSERT(waits(now + 100 * US));
+	ask(CLUSTER, MS);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME) && d.allow_ns == 4 * MS);
+	bn_policy_frame_end(p, CLUSTER, now);
+	CU_ASSERT(next(BN_DECIDE_WAIT, 0));
+	/* Done: what is left of the budget is nobody's at once. */
+	give_back(CLUSTER, MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	CU_ASSERT_EQUAL(stats(CLUSTER).reserved_ns, 2 * MS);
+	CU_ASSERT_EQUAL(stats(CLUSTER).budget_left_ns, 3 * MS);
+}
+
+static void test_gap(void)
+{
+	open_frame();
+	bn_policy_return(p, CLUSTER, now);
+	now += 500 * US;
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	/* The rest of the frame waits for the one batch, and goes before the next one. */
+	ask(CLUSTER, MS);
+	now += MS;
+	give_back(MAPS, MS);
+	ask(MAPS, MS);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
+	/* The same with the grant kept. */
+	bn_policy_withdraw(p, CLUSTER, now);
+	CU_ASSERT(waits(now + 500 * US));
+	now += 499 * US;
+	bn_policy_withdraw(p, CLUSTER, now);
+	CU_ASSERT(waits(now + US));
+	ask(CLUSTER, MS);
+	now += 5 * MS;
+	CU_ASSERT(next(BN_DECIDE_WAIT, 0));
+	bn_policy_withdraw(p, CLUSTER, now);
+	now += 500 * US;
+	CU_ASSERT(next(BN_DECIDE_REVOKE, CLUSTER));
+	CU_ASSERT(waits(NEVER));
+	bn_policy_return(p, CLUSTER, now);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	/* Nobody wants it: nothing is revoked. */
+	open_frame();
+	bn_policy_withdraw(p, MAPS, now);
+	bn_policy_withdraw(p, CLUSTER, now);
+	now += 10 * MS;
+	CU_ASSERT(waits(NEVER));
+}
+
+static void test_frame_stuck(void)
+{
+	open_frame();
+	now += T60;
+	CU_ASSERT(next(BN_DECIDE_REVOKE, CLUSTER));
+	CU_ASSERT_EQUAL(stats(CLUSTER).revokes, 1);
+}
+
+static void test_budget(void)
+{
+	open_frame();
+	uint64_t start_ns = now;
+	now += 6 * MS;
+	bn_policy_charge(p, CLUSTER, 6 * MS, 3 * MS, now);
+	CU_ASSERT(next(BN_DECIDE_REVOKE, CLUSTER));
+	ask(CLUSTER, MS);
+	bn_policy_return(p, CLUSTER, now);
+	CU_ASSERT_EQUAL(stats(CLUSTER).overruns, 1);
+	CU_ASSERT_EQUAL(stats(CLUSTER).debt_ns, MS);
+	CU_ASSERT_EQUAL(stats(CLUSTER).reserved_ns, 5 * MS);
+	/* Behind the others, though its frame is open … */
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_BATCH));
+	CU_ASSERT(waits(NEVER));
+	give_back(MAPS, MS);
+	ask(MAPS, MS);
+	give_back(CLUSTER, MS);
+	/* … which is no debt … */
+	CU_ASSERT_EQUAL(stats(CLUSTER).debt_ns, MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	give_back(MAPS, MS);
+	/* … until the next period, in which the debt is missing. */
+	now = start_ns + T60;
+	ask(MAPS, MS);
+	ask(CLUSTER, MS);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME) && d.allow_ns == 4 * MS);
+}
+
+static void test_safety_debt_max(void)
+{
+	open_frame();
+	give_back(CLUSTER, 500 * MS);
+	CU_ASSERT_EQUAL(stats(CLUSTER).debt_ns, 2500 * US);
+	bn_policy_frame_end(p, CLUSTER, now);
+	bn_policy_release(p, CLUSTER, now, now);
+	CU_ASSERT_EQUAL(stats(CLUSTER).debt_ns, 2500 * US);
+	now += T60;
+	bn_policy_release(p, CLUSTER, now, now);
+	ask(CLUSTER, MS);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME) && d.allow_ns == 2500 * US);
+}
+
+/* A period begins with the display's stamp, and not twice with the same one. */
+static void test_release(void)
+{
+	open_frame();
+	bn_policy_frame_end(p, CLUSTER, now);
+	give_back(CLUSTER, 3 * MS);
+	bn_policy_release(p, CLUSTER, now - 10 * MS, now);
+	CU_ASSERT_EQUAL(stats(CLUSTER).budget_left_ns, 5 * MS);
+	ask(CLUSTER, MS);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
+	give_back(CLUSTER, 3 * MS);
+	now += MS;
+	bn_policy_release(p, CLUSTER, now, now);
+	CU_ASSERT_EQUAL(stats(CLUSTER).budget_left_ns, 2 * MS);
+	bn_policy_release(p, CLUSTER, now - 5 * MS, now);
+	bn_policy_release(p, CLUSTER, now + 500 * MS, now);
+	CU_ASSERT_EQUAL(stats(CLUSTER).budget_left_ns, 2 * MS);
+	now += T60 - MS;
+	bn_policy_release(p, CLUSTER, now, now);
+	CU_ASSERT_EQUAL(stats(CLUSTER).budget_left_ns, 5 * MS);
+}
+
+static void test_best_effort_first(void)
+{
+	for (int preemptive = 0; preemptive < 2; preemptive++) {
+		start_on(BN_POLICY_RESERVE, &(const struct bn_policy_machine){
+						    .in_flight = 2, .preemptive = preemptive});
+		add_safety(CLUSTER);
+		add_plain(MAPS, 1);
+		add_plain(RADIO, 1);
+		add_plain(NAVI, 1);
+		ask(MAPS, MS);
+		ask(RADIO, MS);
+		CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+		CU_ASSERT(granted(RADIO, BN_GRANT_BATCH));
+		ask(CLUSTER, MS);
+		ask(NAVI, MS);
+		if (preemptive) {
+			CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
+			CU_ASSERT(next(BN_DECIDE_WAIT, 0));
+			continue;
+		}
+		CU_ASSERT(waits(NEVER));
+		/* Nobody else comes in while it waits. */
+		give_back(MAPS, MS);
+		CU_ASSERT(waits(NEVER));
+		give_back(RADIO, MS);
+		CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
+		CU_ASSERT(waits(now + T60));
+	}
+}
+
+static void test_preemptive_lease(void)
+{
+	start_on(BN_POLICY_RESERVE,
+		&(const struct bn_policy_machine){.in_flight = 1, .preemptive = true});
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	ask(MAPS, MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE));
+	ask(CLUSTER, MS);
+	CU_ASSERT(next(BN_DECIDE_REVOKE, MAPS));
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
+	CU_ASSERT(waits(NEVER));
+}
+
+static void test_two_safety(void)
+{
+	start(BN_POLICY_RESERVE, 1);
+	add_safety(CLUSTER);
+	now += 5 * MS;
+	add_safety(REAR);
+	add_plain(MAPS, 1);
+	ask(REAR, MS);
+	ask(CLUSTER, MS);
+	/* The one whose period ends first, although it asked last. */
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
+	CU_ASSERT(waits(now + T60));
+	bn_policy_return(p, CLUSTER, now);
+	CU_ASSERT(waits(now + 500 * US));
+	now += 500 * US;
+	CU_ASSERT(granted(REAR, BN_GRANT_FRAME));
+	/* Of two open frames, again the one whose period ends first. */
+	ask(CLUSTER, MS);
+	ask(REAR, MS);
+	bn_policy_return(p, REAR, now);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
+	bn_policy_frame_end(p, CLUSTER, now);
+	ask(CLUSTER, MS);
+	bn_policy_return(p, CLUSTER, now);
+	/* An open frame goes before a new one. */
+	CU_ASSERT(granted(REAR, BN_GRANT_FRAME));
+}
+
+/* ---- the guard ---- */
+
+static void test_guard(void)
+{
+	start(BN_POLICY_RESERVE, 2);
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	add_plain(RADIO, 1);
+	uint64_t release = now, latest = release + T60 - (2 + 5) * MS - 600 * US;
+	bn_policy_release(p, CLUSTER, release, now);
+	now = latest - 50 * US - 2 * MS;
+	contend(MAPS, RADIO);
+	ask(MAPS, 2 * MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH) && d.until_ns == latest - 50 * US);
+	/* What the first may still do is in front of the second. */
+	ask(RADIO, 100 * US);
+	CU_ASSERT(waits(latest + 1));
+	CU_ASSERT(waits(latest + 1));
+	CU_ASSERT_EQUAL(stats(RADIO).guard_waits, 1);
+	bn_policy_charge(p, MAPS, 1900 * US, 1900 * US, now);
+	CU_ASSERT(granted(RADIO, BN_GRANT_BATCH) && d.until_ns == latest - 150 * US);
+	give_back(MAPS, 0);
+	give_back(RADIO, 0);
+	now++;
+	ask(MAPS, 2 * MS);
+	CU_ASSERT(waits(latest + 1));
+	/* A frame that has not begun by then is one for the refresh after. */
+	now = latest + 1;
+	CU_ASSERT(next(BN_DECIDE_GRANT, MAPS) && d.until_ns == latest + T60 - 50 * US);
+}
+
+static void test_guard_done(void)
+{
+	start(BN_POLICY_RESERVE, 1);
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	uint64_t release = now, latest = release + T60 - (2 + 5) * MS - 600 * US;
+	bn_policy_release(p, CLUSTER, release, now);
+	ask(MAPS, 2 * MS);
+	ask(CLUSTER, MS);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
+	now += 3 * MS;
+	/* In a gap, only the rest of the frame has to be done. */
+	give_back(CLUSTER, 3 * MS);
+	now = latest + 3 * MS - 2 * MS - 50 * US;
+	CU_ASSERT(next(BN_DECIDE_GRANT, MAPS) && d.until_ns == latest + 3 * MS - 50 * US);
+	give_back(MAPS, 0);
+	now++;
+	ask(MAPS, 2 * MS);
+	CU_ASSERT(waits(latest + 3 * MS + 1));
+	/* Done: the next release counts, and that one's whole frame. */
+	bn_policy_frame_end(p, CLUSTER, now);
+	CU_ASSERT(next(BN_DECIDE_GRANT, MAPS) && d.until_ns == latest + T60 - 50 * US);
+}
+
+static void test_guard_off(void)
+{
+	start(BN_POLICY_RESERVE, 1);
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	add_plain(RADIO, 1);
+	contend(MAPS, RADIO);
+	uint64_t release = now, latest = release + 2 * T60 - (2 + 5) * MS - 600 * US;
+	bn_policy_release(p, CLUSTER, release, now);
+	now = latest;
+	ask(MAPS, 2 * MS);
+	CU_ASSERT(waits(latest + 1));
+	/* Two periods without a release: the cluster stands still. */
+	now = latest + 1;
+	CU_ASSERT(next(BN_DECIDE_GRANT, MAPS) && d.until_ns == latest + T60 - 50 * US);
+	give_back(MAPS, 0);
+	now = release + 2 * T60;
+	ask(MAPS, 2 * MS);
+	ask(RADIO, 2 * MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH) && d.until_ns == NEVER);
+	/* A frame too long for its period: the guard never opens, but ends. */
+	start_on(BN_POLICY_RESERVE,
+		&(const struct bn_policy_machine){.in_flight = 1, .lead_ns = 20 * MS});
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	bn_policy_release(p, CLUSTER, now, now);
+	release = now;
+	bn_policy_vm_set(
+		p, MAPS, &(const struct bn_policy_vm){.share = 1, .batch_max_ns = 20 * MS}, now);
+	ask(MAPS, 20 * MS);
+	for (unsigned calls = 0; now < release + 2 * T60; calls++) {
+		CU_ASSERT(next(BN_DECIDE_WAIT, 0) && d.wake_ns > now && calls < 10);
+		now = d.wake_ns;
+	}
+	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE) && now == release + 2 * T60);
+	/* Batches that are interrupted need not be watched. */
+	start_on(BN_POLICY_RESERVE, &(const struct bn_policy_machine){
+					    .in_flight = 1, .lead_ns = 2 * MS, .preemptive = true});
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	bn_policy_release(p, CLUSTER, now, now);
+	now += 9 * MS;
+	ask(MAPS, 2 * MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE) && d.until_ns == NEVER);
+}
+
+/* The frames of two safety VMs are one behind the other, so each is guarded from both. */
+static void test_guard_two(void)
+{
+	start(BN_POLICY_RESERVE, 1);
+	add_safety(CLUSTER);
+	add_safety(REAR);
+	add_plain(MAPS, 1);
+	bn_policy_release(p, CLUSTER, now, now);
+	ask(MAPS, MS);
+	uint64_t frame = 5 * MS + 600 * US, kept = 3 * 500 * US;
+	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE));
+	CU_ASSERT_EQUAL(d.until_ns, now + T60 - 2 * MS - 2 * frame - kept - 50 * US);
+}
+
+/* ---- servers ---- */
+
+static void test_servers_edf(void)
+{
+	start(BN_POLICY_RESERVE, 1);
+	add_server(COCKPIT, 4 * MS, 30 * MS);
+	add_server(NAVI, 2 * MS, 10 * MS);
+	add_vm(MAPS, BN_CLASS_INTERACTIVE, 1000);
+	ask(MAPS, MS);
+	ask(COCKPIT, MS);
+	ask(NAVI, MS);
+	/* By deadline, before anything without a reservation. */
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH) && d.allow_ns == 2 * MS);
+	give_back(NAVI, 1500 * US);
+	ask(NAVI, MS);
+	/* A-priori: 1 ms does not fit into 0.5 ms, so it is slack's or the next period's. */
+	CU_ASSERT(granted(COCKPIT, BN_GRANT_BATCH) && d.allow_ns == 2 * MS);
+	give_back(COCKPIT, 2 * MS);
+	ask(COCKPIT, 2 * MS);
+	CU_ASSERT(granted(COCKPIT, BN_GRANT_BATCH));
+	give_back(COCKPIT, 2 * MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	now += 10 * MS;
+	ask(COCKPIT, MS);
+	give_back(MAPS, MS);
+	ask(MAPS, MS);
+	/* Replenished at its period. */
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH));
+	CU_ASSERT_EQUAL(stats(COCKPIT).reserved_ns, 4 * MS);
+	CU_ASSERT_EQUAL(stats(NAVI).reserved_ns, 1500 * US);
+}
+
+static void test_allowance_of_the_rest(void)
+{
+	start(BN_POLICY_RESERVE, 1);
+	add_server(NAVI, 2 * MS, 10 * MS);
+	add_plain(MAPS, 1);
+	contend(NAVI, MAPS);
+	ask(NAVI, MS);
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH));
+	give_back(NAVI, 1200 * US);
+	ask(NAVI, 500 * US);
+	ask(MAPS, MS);
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH) && d.allow_ns == 800 * US);
+}
+
+static void test_debt(void)
+{
+	start(BN_POLICY_RESERVE, 1);
+	uint64_t start_ns = now;
+	add_server(NAVI, 2 * MS, 10 * MS);
+	add_vm(MAPS, BN_CLASS_INTERACTIVE, 1000);
+	contend(NAVI, MAPS);
+	ask(NAVI, MS);
+	ask(MAPS, MS);
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH));
+	now += 5 * MS;
+	bn_policy_charge(p, NAVI, 5 * MS, 4 * MS, now);
+	ask(NAVI, MS);
+	bn_policy_return(p, NAVI, now);
+	CU_ASSERT_EQUAL(stats(NAVI).debt_ns, 3 * MS);
+	CU_ASSERT_EQUAL(stats(NAVI).overruns, 1);
+	/* −3 → −1 → 1 ms: in slack in this period and the next, its own again in the third. */
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	now = start_ns + 19 * MS;
+	give_back(MAPS, MS);
+	ask(MAPS, MS);
+	CU_ASSERT_EQUAL(stats(NAVI).reserved_ns, 2 * MS);
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH) && d.allow_ns == 2 * MS);
+	give_back(NAVI, MS);
+	CU_ASSERT_EQUAL(stats(NAVI).debt_ns, MS);
+	ask(MAPS, MS);
+	ask(NAVI, MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	now = start_ns + 20 * MS;
+	give_back(MAPS, MS);
+	ask(MAPS, MS);
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH) && d.allow_ns == MS);
+	/* However long it was, it is not for ever. */
+	give_back(NAVI, 5000 * MS);
+	CU_ASSERT_EQUAL(stats(NAVI).debt_ns, 16 * MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	now = start_ns + (20 + 90) * MS;
+	give_back(MAPS, MS);
+	ask(MAPS, MS);
+	ask(NAVI, MS);
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH));
+	CU_ASSERT_EQUAL(stats(NAVI).budget_left_ns, 2 * MS);
+}
+
+/* Whoever has slept cannot claim at the end of a period what it did not use before. */
+static void test_server_wakes(void)
+{
+	start(BN_POLICY_RESERVE, 1);
+	add_server(COCKPIT, 5 * MS, 20 * MS);
+	add_server(NAVI, 2 * MS, 10 * MS);
+	now += 19 * MS;
+	ask(COCKPIT, MS);
+	ask(NAVI, MS);
+	/* Its deadline would be in 1 ms; now it is in 20. */
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH));
+	give_back(NAVI, MS);
+	CU_ASSERT(granted(COCKPIT, BN_GRANT_BATCH));
+	/* A round trip is no sleep: it keeps its deadline. */
+	give_back(COCKPIT, MS);
+	now += 15 * MS;
+	ask(COCKPIT, MS);
+	ask(NAVI, MS);
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH));
+	now += 500 * US;
+	ask(NAVI, MS);
+	give_back(NAVI, 0);
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH));
+}
+
+static void test_params_change(void)
+{
+	start(BN_POLICY_RESERVE, 1);
+	add_server(NAVI, 2 * MS, 10 * MS);
+	add_server(NAVI, 4 * MS, 10 * MS);
+	CU_ASSERT_EQUAL(stats(NAVI).budget_left_ns, 2 * MS);
+	now += 10 * MS;
+	ask(NAVI, MS);
+	CU_ASSERT_EQUAL(stats(NAVI).budget_left_ns, 4 * MS);
+	/* No budget without a period; everything within bounds. */
+	bn_policy_vm_set(p, NAVI, &(const struct bn_policy_vm){.budget_ns = MS}, now);
+	add_plain(MAPS, 0);
+	ask(MAPS, MS);
+	CU_ASSERT(next(BN_DECIDE_GRANT, NAVI) || d.vm == MAPS);
+}
+
+/* ---- slack ---- */
+
+/* MAPS and RADIO, always asking; k grants. Returns the GPU time of MAPS in per mille. */
+static unsigned share_of_maps(
+	unsigned in_flight, uint32_t maps, uint32_t radio, uint64_t cost_maps, uint64_t cost_radio)
+{
+	start(BN_POLICY_RESERVE, in_flight);
+	add_plain(MAPS, maps);
+	add_plain(RADIO, radio);
+	ask(MAPS, cost_maps);
+	ask(RADIO, cost_radio);
+	unsigned queue[8], queued = 0;
+	for (uint64_t end = now + 1000 * MS; now < end;) {
+		while (bn_policy_next(p, now, &d), d.what == BN_DECIDE_GRANT)
+			queue[queued++] = d.vm;
+		CU_ASSERT_FATAL(queued > 0 && queued <= in_flight);
+		/* The GPU takes them in order. */
+		unsigned vm = queue[0];
+		uint64_t cost = vm == MAPS ? cost_maps : cost_radio;
+		memmove(queue, queue + 1, --queued * sizeof(queue[0]));
+		now += cost;
+		ask(vm, cost);
+		give_back(vm, cost);
+	}
+	uint64_t a = stats(MAPS).gpu_ns, b = stats(RADIO).gpu_ns;
+	return (unsigned)(a * 1000 / (a + b));
+}
+
+static void test_shares(void)
+{
+	static const struct {
+		uint32_t maps, radio;
+		uint64_t cost_maps, cost_radio;
+	} cases[] = {
+		{1, 1, MS, MS},
+		{300, 100, MS, MS},
+		{300, 100, 2 * MS, 100 * US},
+		{300, 100, 100 * US, 2 * MS},
+		{1, 9, MS, 500 * US},
+		{1000, 250, 700 * US, 1900 * US},
+	};
+	for (unsigned k = 1; k <= 3; k++) {
+		for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+			double share = share_of_maps(k, cases[i].maps, cases[i].radio,
+				cases[i].cost_maps, cases[i].cost_radio);
+			double wanted = 1000.0 * cases[i].maps / (cases[i].maps + cases[i].radio);
+			CU_ASSERT_DOUBLE_EQUAL(share, wanted, 20);
+		}
+	}
+}
+
+/* Small batches share a grant. */
+static void test_allowance(void)
+{
+	start(BN_POLICY_RESERVE, 2);
+	add_plain(MAPS, 1);
+	add_plain(RADIO, 1);
+	add_plain(NAVI, 1);
+	ask(MAPS, 10 * US);
+	ask(RADIO, 100 * MS);
+	ask(NAVI, MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH) && d.allow_ns == 2 * MS && d.until_ns == NEVER);
+	CU_ASSERT(granted(RADIO, BN_GRANT_BATCH) && d.allow_ns == 2 * MS);
+	/* k of them at once, no more. */
+	CU_ASSERT(waits(NEVER));
+	ask(MAPS, MS);
+	CU_ASSERT(waits(NEVER));
+}
+
+static void test_no_credit(void)
+{
+	start(BN_POLICY_RESERVE, 1);
+	add_plain(MAPS, 1);
+	add_plain(RADIO, 1);
+	add_plain(NAVI, 1);
+	contend(MAPS, RADIO);
+	for (unsigned i = 0; i < 100; i++) {
+		ask(MAPS, MS);
+		ask(RADIO, MS);
+		CU_ASSERT(some_grant());
+		now += MS;
+		give_back(d.vm, MS);
+	}
+	/* Who slept while they had 50 ms each does not get 50 ms now. */
+	uint64_t before = stats(NAVI).gpu_ns;
+	for (unsigned i = 0; i < 30; i++) {
+		ask(MAPS, MS);
+		ask(RADIO, MS);
+		ask(NAVI, MS);
+		CU_ASSERT(some_grant());
+		now += MS;
+		give_back(d.vm, MS);
+	}
+	uint64_t got = stats(NAVI).gpu_ns - before;
+	CU_ASSERT(got >= 9 * MS && got <= 12 * MS);
+	/* Nor is one giant batch paid for with all its length: 8 longest ones. */
+	ask(NAVI, MS);
+	bn_policy_withdraw(p, MAPS, now);
+	bn_policy_withdraw(p, RADIO, now);
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH));
+	now += 1000 * MS;
+	ask(NAVI, MS);
+	give_back(NAVI, 1000 * MS);
+	unsigned waited = 0;
+	for (; waited < 100; waited++) {
+		ask(MAPS, MS);
+		ask(RADIO, MS);
+		CU_ASSERT(some_grant());
+		if (d.vm == NAVI)
+			break;
+		now += MS;
+		give_back(d.vm, MS);
+	}
+	CU_ASSERT(waited >= 28 && waited <= 36);
+}
+
+/* With k = 2 the VM with the smaller share leaves its place empty rather than run away; not for a
+ * renderer that does nothing with its grant, though. */
+static void test_pace(void)
+{
+	start(BN_POLICY_RESERVE, 2);
+	add_plain(MAPS, 1);
+	add_plain(RADIO, 1);
+	uint64_t granted_ns = now;
+	ask(MAPS, 2 * MS);
+	ask(RADIO, 2 * MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	CU_ASSERT(granted(RADIO, BN_GRANT_BATCH));
+	now += MS;
+	ask(RADIO, 2 * MS);
+	give_back(RADIO, 2 * MS);
+	CU_ASSERT(granted(RADIO, BN_GRANT_BATCH));
+	now += 2 * MS;
+	ask(RADIO, 2 * MS);
+	give_back(RADIO, 3 * MS);
+	CU_ASSERT(waits(granted_ns + 8 * MS));
+	now = granted_ns + 8 * MS;
+	CU_ASSERT(granted(RADIO, BN_GRANT_BATCH));
+}
+
+static void test_starved(void)
+{
+	/* 15 of 10 ms are reserved: nothing is left for MAPS but once a second. */
+	start(BN_POLICY_RESERVE, 1);
+	bn_policy_vm_set(p, NAVI,
+		&(const struct bn_policy_vm){
+			.period_ns = 10 * MS, .budget_ns = 10 * MS, .share = 1, .batch_max_ns = MS},
+		now);
+	add_server(COCKPIT, 5 * MS, 10 * MS);
+	add_plain(MAPS, 1);
+	unsigned times = 0;
+	for (uint64_t end = now + 3500 * MS; now < end;) {
+		ask(NAVI, MS);
+		ask(COCKPIT, MS);
+		ask(MAPS, MS);
+		CU_ASSERT_FATAL(some_grant());
+		times += d.vm == MAPS;
+		now += MS;
+		give_back(d.vm, MS);
+	}
+	CU_ASSERT_EQUAL(times, 3);
+}
+
+/* ---- liars ---- */
+
+/* One grant, predicted 1 ms, that takes so long. */
+static void run_once(unsigned vm, uint64_t actual_ns)
+{
+	ask(vm, MS);
+	for (int i = 0; i < 3 && !next(BN_DECIDE_GRANT, vm); i++)
+		if (d.what == BN_DECIDE_GRANT)
+			give_back(d.vm, MS);
+	CU_ASSERT(d.what == BN_DECIDE_GRANT && d.vm == vm);
+	now += actual_ns;
+	bn_policy_charge(p, vm, actual_ns, MS, now);
+	bn_policy_return(p, vm, now);
+}
+
+static void test_liar_corrected(void)
+{
+	start(BN_POLICY_RESERVE, 1);
+	add_server(NAVI, 5 * MS, 50 * MS);
+	add_plain(MAPS, 1000);
+	bn_policy_vm_set(p, NAVI,
+		&(const struct bn_policy_vm){.period_ns = 50 * MS,
+			.budget_ns = 5 * MS,
+			.share = 100,
+			.batch_max_ns = 10 * MS},
+		now);
+	/* A quarter of them, and a quarter too long each: within the rules. */
+	for (unsigned i = 0; i < 64; i++)
+		run_once(NAVI, i % 4 ? 1250 * US : 4 * MS);
+	now += 500 * MS;
+	ask(MAPS, MS);
+	ask(NAVI, MS);
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH) && d.allow_ns == 5 * MS);
+	give_back(NAVI, 0);
+	bn_policy_withdraw(p, MAPS, now);
+	/* One more: 1 ms is now taken for the 4 to 5 ms that it is, and for no more. */
+	for (unsigned i = 0; i < 8; i++)
+		run_once(NAVI, 4 * MS);
+	now += 500 * MS;
+	ask(MAPS, MS);
+	ask(NAVI, MS);
+	CU_ASSERT(granted(NAVI, BN_GRANT_BATCH));
+	CU_ASSERT(d.allow_ns >= MS && d.allow_ns <= 1250 * US);
+	give_back(NAVI, 0);
+	/* 2 ms would be 8: more than its budget, so it goes behind in slack. */
+	bn_policy_withdraw(p, MAPS, now);
+	now += 500 * MS;
+	ask(MAPS, MS);
+	ask(NAVI, 2 * MS);
+	CU_ASSERT(some_grant());
+	give_back(d.vm, 0);
+	CU_ASSERT_EQUAL(stats(NAVI).budget_left_ns, 5 * MS);
+	/* Short batches are never lies: they are noise. */
+	start(BN_POLICY_RESERVE, 1);
+	add_plain(MAPS, 1);
+	add_plain(RADIO, 1);
+	contend(MAPS, RADIO);
+	for (unsigned i = 0; i < 1000; i++) {
+		ask(MAPS, 10 * US);
+		CU_ASSERT(next(BN_DECIDE_GRANT, MAPS));
+		bn_policy_charge(p, MAPS, 50 * US, 10 * US, now);
+		bn_policy_return(p, MAPS, now);
+	}
+	CU_ASSERT_FALSE(stats(MAPS).demoted);
+}
+
+static void test_liar_demoted(void)
+{
+	start(BN_POLICY_RESERVE, 1);
+	add_server(NAVI, 5 * MS, 50 * MS);
+	unsigned lies = 0;
+	for (; !stats(NAVI).demoted && lies < 1000; lies++)
+		run_once(NAVI, 3 * MS);
+	CU_ASSERT_EQUAL(lies, 16 + 256);
+	CU_ASSERT_EQUAL(stats(NAVI).demotions, 1);
+	/* No reservation any more, and an eighth of its share. */
+	add_plain(MAPS, 13);
+	now += 500 * MS;
+	ask(MAPS, MS);
+	ask(NAVI, MS);
+	uint64_t reserved = stats(NAVI).reserved_ns;
+	unsigned navi = 0;
+	for (unsigned i = 0; i < 200; i++) {
+		ask(MAPS, MS);
+		ask(NAVI, MS);
+		CU_ASSERT_FATAL(some_grant());
+		navi += d.vm == NAVI;
+		now += MS;
+		give_back(d.vm, MS);
+	}
+	CU_ASSERT(navi >= 95 && navi <= 105);
+	CU_ASSERT_EQUAL(stats(NAVI).reserved_ns, reserved);
+	/* Honest for long: many charges, and 5 s. */
+	uint64_t since = now;
+	unsigned honest = 0;
+	for (; stats(NAVI).demoted && honest < 20000; honest++)
+		run_once(NAVI, MS);
+	CU_ASSERT(honest > 512 && now - since >= 4800 * MS && now - since < 6000 * MS);
+	CU_ASSERT_EQUAL(stats(NAVI).demotions, 1);
+	/* A safety VM is not demoted: what it takes too much is a debt. */
+	start(BN_POLICY_RESERVE, 1);
+	add_safety(CLUSTER);
+	for (unsigned i = 0; i < 1000; i++) {
+		ask(CLUSTER, MS);
+		CU_ASSERT_FATAL(next(BN_DECIDE_GRANT, CLUSTER));
+		bn_policy_charge(p, CLUSTER, 9 * MS, MS, now);
+		bn_policy_return(p, CLUSTER, now);
+		now += T60;
+	}
+	CU_ASSERT_FALSE(stats(CLUSTER).demoted);
+}
+
+/* ---- the compositor, holds, errors ---- */
+
+static void test_compositor(void)
+{
+	open_frame();
+	/* Whatever is there. */
+	ask(BN_POLICY_COMPOSITOR, 300 * US);
+	CU_ASSERT(granted(BN_POLICY_COMPOSITOR, BN_GRANT_BATCH) && d.allow_ns == 300 * US);
+	CU_ASSERT(next(BN_DECIDE_WAIT, 0));
+	/* It does not count as company of a VM that is alone, nor is its work nothing. */
+	start(BN_POLICY_RESERVE, 1);
+	add_safety(CLUSTER);
+	add_plain(MAPS, 1);
+	bn_policy_release(p, CLUSTER, now, now);
+	ask(BN_POLICY_COMPOSITOR, 300 * US);
+	CU_ASSERT(granted(BN_POLICY_COMPOSITOR, BN_GRANT_BATCH));
+	ask(MAPS, MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE));
+	CU_ASSERT_EQUAL(d.until_ns, now + T60 - 7600 * US - 50 * US - 300 * US);
+	ask(BN_POLICY_COMPOSITOR, 300 * US);
+	CU_ASSERT(waits(NEVER));
+	give_back(BN_POLICY_COMPOSITOR, 200 * US);
+	CU_ASSERT(granted(BN_POLICY_COMPOSITOR, BN_GRANT_BATCH));
+	CU_ASSERT_EQUAL(stats(BN_POLICY_COMPOSITOR).gpu_ns, 200 * US);
+}
+
+static void test_hold(void)
+{
+	open_frame();
+	bn_policy_hold(p, CLUSTER, true, now);
+	CU_ASSERT(next(BN_DECIDE_REVOKE, CLUSTER));
+	ask(CLUSTER, MS);
+	bn_policy_return(p, CLUSTER, now);
+	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE) || d.kind == BN_GRANT_BATCH);
+	CU_ASSERT_TRUE(stats(CLUSTER).held);
+	CU_ASSERT_TRUE(stats(CLUSTER).waiting);
+	CU_ASSERT(waits(NEVER));
+	bn_policy_hold(p, CLUSTER, false, now);
+	bn_policy_return(p, MAPS, now);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
+	/* A hold in a gap: the GPU is not kept for it. */
+	open_frame();
+	bn_policy_return(p, CLUSTER, now);
+	bn_policy_hold(p, CLUSTER, true, now);
+	CU_ASSERT(next(BN_DECIDE_GRANT, MAPS));
+	/* An idle lessee that is held loses the lease. */
+	start(BN_POLICY_RESERVE, 1);
+	add_plain(MAPS, 1);
+	ask(MAPS, MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE));
+	bn_policy_hold(p, MAPS, true, now);
+	CU_ASSERT(next(BN_DECIDE_REVOKE, MAPS));
+	CU_ASSERT(waits(NEVER));
+}
+
+static void test_remove(void)
+{
+	open_frame();
+	bn_policy_vm_remove(p, CLUSTER, now);
+	CU_ASSERT(next(BN_DECIDE_GRANT, MAPS));
+	CU_ASSERT_EQUAL(stats(CLUSTER).grants, 0);
+	bn_policy_vm_remove(p, MAPS, now);
+	CU_ASSERT_FALSE(stats(MAPS).running);
+	add_plain(RADIO, 1);
+	ask(RADIO, MS);
+	CU_ASSERT(next(BN_DECIDE_GRANT, RADIO));
+}
+
+static void test_wrong_order(void)
+{
+	open_frame();
+	struct bn_policy_stats before = stats(MAPS), after;
+	bn_policy_charge(p, MAPS, MS, MS, now);
+	bn_policy_return(p, MAPS, now);
+	bn_policy_frame_end(p, MAPS, now);
+	bn_policy_release(p, MAPS, now, now);
+	after = stats(MAPS);
+	CU_ASSERT_EQUAL(after.gpu_ns, before.gpu_ns);
+	CU_ASSERT_EQUAL(after.grants, 0);
+	CU_ASSERT_TRUE(after.waiting && !after.running);
+	static const unsigned nobody[] = {NAVI, 31, 33, 64, 65, 1000, ~0u};
+	for (unsigned i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++) {
+		bn_policy_request(p, nobody[i], MS, now);
+		bn_policy_withdraw(p, nobody[i], now);
+		bn_policy_release(p, nobody[i], now, now);
+		bn_policy_frame_end(p, nobody[i], now);
+		bn_policy_charge(p, nobody[i], MS, MS, now);
+		bn_policy_return(p, nobody[i], now);
+		bn_policy_hold(p, nobody[i], true, now);
+		bn_policy_vm_remove(p, nobody[i], now);
+		CU_ASSERT_EQUAL(stats(nobody[i]).gpu_ns, 0);
+	}
+	bn_policy_vm_set(p, 33, &(const struct bn_policy_vm){.share = 1}, now);
+	CU_ASSERT(waits(now + T60));
+	/* Time that goes back stands still. */
+	bn_policy_return(p, CLUSTER, now - 500 * MS);
+	uint64_t then = now;
+	now -= 400 * MS;
+	CU_ASSERT(waits(then + 500 * US));
+	now = then + 500 * US;
+	CU_ASSERT(next(BN_DECIDE_GRANT, MAPS));
+}
+
+int main(void)
+{
+	const CU_TestInfo tests[] = {
+		{"create and destroy", test_create},
+		{"none: everyone at once", test_none},
+		{"fifo: in the order of asking", test_fifo},
+		{"priority: by class, one at a time", test_priority},
+		{"a lease for whoever is alone", test_lease},
+		{"a lease ends where the guard says", test_lease_until},
+		{"a safety VM's lease", test_lease_safety},
+		{"nobody else within a frame", test_frame},
+		{"a gap lets others in", test_gap},
+		{"a frame grant does not last for ever", test_frame_stuck},
+		{"a budget used up", test_budget},
+		{"debt of a safety VM", test_safety_debt_max},
+		{"periods begin with the display", test_release},
+		{"safety waits for what runs, unless it is interrupted", test_best_effort_first},
+		{"safety interrupts a lease", test_preemptive_lease},
+		{"two safety VMs", test_two_safety},
+		{"the guard", test_guard},
+		{"the guard and a frame that is done", test_guard_done},
+		{"the guard is off", test_guard_off},
+		{"the guard of two safety VMs", test_guard_two},
+		{"servers by deadline", test_servers_edf},
+		{"the allowance is what is left", test_allowance_of_the_rest},
+		{"debt is carried", test_debt},
+		{"servers that wake up", test_server_wakes},
+		{"parameters change", test_params_change},
+		{"shares", test_shares},
+		{"small batches share a grant", test_allowance},
+		{"no credit for sleeping, no endless debt", test_no_credit},
+		{"nobody runs away", test_pace},
+		{"nobody starves", test_starved},
+		{"liars are corrected", test_liar_corrected},
+		{"liars are demoted", test_liar_demoted},
+		{"the compositor", test_compositor},
+		{"holds", test_hold},
+		{"a VM is removed", test_remove},
+		{"calls in a wrong order", test_wrong_order},
+		CU_TEST_INFO_NULL,
+	};
+	int failed = bn_unit_main("policy", tests);
+	bn_policy_destroy(p);
+	return failed;
+}
