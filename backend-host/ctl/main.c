@@ -21,7 +21,7 @@ static const char usage[] =
 	"  metrics                          all figures, for Prometheus\n"
 	"  trace [--seconds N] [--last] FILE\n"
 	"                                   records (--last: what was) for ui.perfetto.dev\n"
-	"  reset [VM]                       lets statistics begin anew\n"
+	"  reset [VM]                       lets histograms and misses begin anew\n"
 	"  screenshot OUTPUT FILE.png       what a display shows now\n"
 	"  output OUTPUT mode WxH[@HZ]      changes a display's mode\n"
 	"  output OUTPUT on|off             plugs a display in or out, as guests see it\n"

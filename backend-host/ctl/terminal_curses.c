@@ -39,6 +39,17 @@ static void start_colours(struct bn_terminal *t)
 		init_pair(i, looks[i].colour, -1);
 }
 
+/* Asked before newterm(): on a terminal of paper that prints what makes no sense there. */
+static bool can_move_cursor(void)
+{
+	int err;
+	if (setupterm(NULL, STDOUT_FILENO, &err) != OK)
+		return false;
+	bool can = tigetstr("cup") != NULL;
+	del_curterm(cur_term);
+	return can;
+}
+
 int bn_terminal_open(struct bn_terminal **out)
 {
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
@@ -46,10 +57,9 @@ int bn_terminal_open(struct bn_terminal **out)
 	struct bn_terminal *t = calloc(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;
-	/* Asked first: newterm() on a terminal of paper prints what makes no sense there. */
-	int err;
-	if (setupterm(NULL, STDOUT_FILENO, &err) != OK || !tigetstr("cup") ||
-		!(t->screen = newterm(NULL, stdout, stdin))) {
+	if (can_move_cursor())
+		t->screen = newterm(NULL, stdout, stdin);
+	if (!t->screen) {
 		free(t);
 		return -ENOTSUP;
 	}

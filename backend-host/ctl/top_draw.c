@@ -18,7 +18,7 @@ static const char *const help[] = {
 	"S                 turns the order round",
 	"e                 shows the last events (faults, quarantines, changes)",
 	"p                 stops the clock; again: goes on",
-	"r                 lets histograms, misses and frame counts begin anew (asks first)",
+	"r                 lets histograms and misses begin anew (asks first)",
 	"h, ?              this page",
 	"Esc               back to the table",
 	"q                 ends",
@@ -97,7 +97,7 @@ static void draw_message(const struct bn_top *top, struct bn_grid *g, const char
 	unsigned row = g->rows - 2;
 	if (top->asking_reset)
 		bn_grid_printf(g, row, 0, BN_STYLE_WARN,
-			"Let all statistics of the service begin anew? y/n");
+			"Let histograms and misses of all VMs begin anew? y/n");
 	else if (top->lost[0])
 		bn_grid_printf(g, row, 0, BN_STYLE_BAD, "%s; %strying again", top->lost,
 			top->status ? "figures are old; " : "");
