@@ -112,9 +112,17 @@ static void plan(struct report *r, const struct report_options *o)
 	}
 }
 
+static double seconds(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static int make(struct report *r, const struct report_options *o)
 {
-	struct timespec from, to;
+	double from, cpu_from;
 	int error;
 
 	while (psim_policies[r->policies])
@@ -125,10 +133,11 @@ static int make(struct report *r, const struct report_options *o)
 	if (!r->cells || !work.jobs)
 		return -1;
 	plan(r, o);
-	clock_gettime(CLOCK_MONOTONIC, &from);
+	from = seconds(CLOCK_MONOTONIC);
+	cpu_from = seconds(CLOCK_PROCESS_CPUTIME_ID);
 	error = run_all(o->threads);
-	clock_gettime(CLOCK_MONOTONIC, &to);
-	r->seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+	r->seconds = seconds(CLOCK_MONOTONIC) - from;
+	r->cpu_seconds = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_from;
 	return error;
 }
 

@@ -123,8 +123,7 @@ void report_print(FILE *out, const struct report *r, const struct report_options
 		(unsigned long long)frames,
 		report_kept(r) ? "every promise kept" : "A PROMISE WAS BROKEN",
 		(double)events / 1e6, r->seconds,
-		events ? r->seconds * o->threads * 1e6 / (double)events : 0,
-		(unsigned long long)o->seed);
+		events ? r->cpu_seconds * 1e6 / (double)events : 0, (unsigned long long)o->seed);
 }
 
 /* ---- JSON ---- */

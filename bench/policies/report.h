@@ -16,13 +16,13 @@ struct report {
 	unsigned policies;
 	struct psim_result *cells;       /* by scenario, then by policy */
 	struct psim_result isolation[8]; /* by number of neighbours */
-	double seconds;
+	double seconds, cpu_seconds;
 };
 
 struct psim_result *report_cell(const struct report *r, unsigned scenario, unsigned policy);
 void report_print(FILE *out, const struct report *r, const struct report_options *o);
 void report_json(FILE *out, const struct report *r, const struct report_options *o);
-/* Response times of the first scenario that was run, as SVG. */
+/* Response times in one of the scenarios that were run, as SVG. */
 void report_plot(FILE *out, const struct report *r, const struct report_options *o);
 /* Nothing that Binnacle had promised was broken. */
 bool report_kept(const struct report *r);
