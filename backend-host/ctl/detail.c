@@ -149,6 +149,8 @@ static void draw_more(struct page *p, const struct bn_view_vm *vm)
 	line(p, 0, "grants", "%s, %s leases, %s revoked, %s overruns of the budget",
 		num(s, "grants", 0), num(s, "leases", 0), num(s, "revokes", 0),
 		num(s, "overruns", 0));
+	line(p, 0, "others", "%s frames over their GPU budget, %s not timed (guest began late)",
+		num(vm->frame, "over_budget", 0), num(vm->frame, "idle", 0));
 	line(p, 0, "objects", "%llu contexts, %llu frames shown without a copy",
 		count(vm->vm, "contexts"), count(vm->vm, "zero_copy_frames"));
 }
