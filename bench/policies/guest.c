@@ -29,9 +29,10 @@ void guest_begin(struct world *w, unsigned i)
 	switch (g->kind) {
 	case PSIM_FRAMES:
 	case PSIM_WAKES:
-		vm->release = g->phase;
-		first = g->phase + psim_within(&vm->random, g->think);
-		break;
+		/* The display shows its first picture, which is nobody's frame. */
+		vm->release = NEVER;
+		*world_slot(w, i, SLOT_SHOWN) = g->phase;
+		return;
 	case PSIM_BURSTS:
 		first = g->phase;
 		break;
@@ -102,15 +103,18 @@ bool guest_timer(struct world *w, unsigned i)
 	return vm->queued > 0;
 }
 
-/* About an equal part of what is left, and all of it for the last batch. */
-static uint64_t frame_piece(struct vm *vm)
+/* About an equal part of what is left, and all of it for the last batch; a best-effort VM's is cut
+ * to its longest, overhead included. */
+static uint64_t frame_piece(const struct world *w, struct vm *vm)
 {
 	unsigned left = vm->unqueued + vm->queued;
-	uint64_t mean = vm->frame_left / left, piece;
+	uint64_t mean = vm->frame_left / left, piece = vm->frame_left;
+	uint64_t limit = vm->guest->policy.batch_max_ns - w->scenario->machine.batch_overhead_ns;
 
-	if (left == 1)
-		return vm->frame_left;
-	piece = mean / 2 + psim_below(&vm->random, mean + 1);
+	if (left > 1)
+		piece = mean / 2 + psim_below(&vm->random, mean + 1);
+	if (vm->guest->policy.vm_class != BN_CLASS_SAFETY && piece > limit)
+		piece = limit;
 	return piece > 0 ? piece : 1;
 }
 
@@ -138,8 +142,8 @@ void guest_head(struct world *w, struct vm *vm)
 	if (vm->head)
 		return;
 	if (guest_has_display(g)) {
-		vm->head = frame_piece(vm);
-		vm->frame_left -= vm->head;
+		vm->head = frame_piece(w, vm);
+		vm->frame_left -= vm->head < vm->frame_left ? vm->head : vm->frame_left;
 	} else if (one_in(vm, g->rare)) {
 		vm->head = psim_within(&vm->random, g->rare_cost);
 	} else {

@@ -359,7 +359,8 @@ static void event_shown(struct world *w, unsigned i)
 		w->window_spoiled = true;
 		w->policy->hold(w->state, i, false, w->now);
 	} else {
-		measure_shown(w, i);
+		if (vm->release != NEVER)
+			measure_shown(w, i);
 		w->policy->release(w->state, i, w->now, w->now);
 		guest_shown(w, i);
 	}

@@ -97,6 +97,8 @@ extern const unsigned psim_scenario_count;
 const struct psim_scenario *psim_scenario_find(const char *name);
 /* A VM with half of the GPU reserved and endless work, beside that many (≤ 7) others. */
 void psim_isolation(struct psim_scenario *out, unsigned neighbours);
+/* One or two safety VMs, one to six others; often admitted. */
+void psim_random_scenario(struct psim_scenario *out, uint64_t seed);
 unsigned psim_guests(const struct psim_scenario *s);
 /* Admission of the scenario's VMs. */
 void psim_admit(const struct psim_scenario *s, struct bn_admission *out);
