@@ -258,8 +258,8 @@ static void *submit_buffer(struct bn_device *dev, size_t size)
 }
 
 /* The decoder reads words more than once: it gets a copy that the guest cannot change. */
-static uint32_t submit_begin(struct bn_device *dev, struct bn_cmd *cmd, struct bn_context *ctx,
-	uint32_t size)
+static uint32_t submit_begin(
+	struct bn_device *dev, struct bn_cmd *cmd, struct bn_context *ctx, uint32_t size)
 {
 	void *stream = submit_buffer(dev, size);
 
@@ -267,9 +267,8 @@ static uint32_t submit_begin(struct bn_device *dev, struct bn_cmd *cmd, struct b
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	bn_iov_read(cmd->request->out, cmd->request->nout, sizeof(struct virtio_gpu_cmd_submit),
 		stream, size);
-	return bn_stream_begin(dev, ctx, stream, size / 4) == 0
-		       ? VIRTIO_GPU_RESP_OK_NODATA
-		       : VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	return bn_stream_begin(dev, ctx, stream, size / 4) == 0 ? VIRTIO_GPU_RESP_OK_NODATA
+								: VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 }
 
 uint32_t bn_cmd_submit_3d(struct bn_device *dev, struct bn_cmd *cmd, const void *body)

@@ -72,8 +72,8 @@ struct bn_context {
 	uint32_t id;
 	uint32_t capset_id;
 	char name[65];
-	bool lost;   /* lived in a renderer that died: only its destruction is accepted */
-	bool failed; /* the GL library gave it up; counted once */
+	bool lost;    /* lived in a renderer that died: only its destruction is accepted */
+	bool failed;  /* the GL library gave it up; counted once */
 	bool stopped; /* the scheduler gave it up: nothing of it reaches the GL library any more */
 	struct bn_virgl_state *walk; /* what its command streams have set up; NULL: none came */
 	struct bn_hold hold;
@@ -276,8 +276,7 @@ void bn_device_answer(struct bn_device *dev, struct bn_cmd *cmd, uint32_t type);
 uint32_t bn_device_run(struct bn_device *dev, struct bn_cmd *cmd, const union bn_cmd_body *body);
 
 /* park.c: a command waits for the gate, and all behind it with it */
-void bn_device_park(
-	struct bn_device *dev, const struct bn_cmd *cmd, const union bn_cmd_body *body);
+void bn_device_park(struct bn_device *dev, const struct bn_cmd *cmd, const union bn_cmd_body *body);
 static inline bool bn_device_parked(const struct bn_device *dev)
 {
 	return dev->parked.on;

@@ -172,7 +172,8 @@ static void adopt(struct bn_gate *gate)
 	uint64_t number = BN_GATE_GET_SEQ(gate, grant), again, allow, until;
 	uint32_t kind;
 
-	for (unsigned tries = 0; number > gate->seen && number <= NUMBER_MAX && tries < 4; tries++) {
+	for (unsigned tries = 0; number > gate->seen && number <= NUMBER_MAX && tries < 4;
+		tries++) {
 		kind = BN_GATE_GET_SEQ(gate, kind);
 		allow = BN_GATE_GET_SEQ(gate, allow_ns);
 		until = BN_GATE_GET_SEQ(gate, until_ns);
@@ -223,8 +224,7 @@ static bool fits(struct bn_gate *gate, const struct bn_gate_batch *batch, uint64
 	end = bn_gate_sum(end, max ? lesser(predicted, max) : predicted);
 	if (end > gate->held.until_ns)
 		return false;
-	return !gate->held.any ||
-	       bn_gate_sum(gate->held.used_ns, predicted) <= gate->held.allow_ns;
+	return !gate->held.any || bn_gate_sum(gate->held.used_ns, predicted) <= gate->held.allow_ns;
 }
 
 /* Whether what the GPU already has leaves room. */

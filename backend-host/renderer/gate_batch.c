@@ -97,8 +97,8 @@ uint64_t bn_gate_outstanding(struct bn_gate *gate, uint64_t now)
 
 	if (bn_gate_unfinished(gate) == 0)
 		return 0;
-	return bn_gate_since(gate->flight_ns,
-		bn_gate_since(now, greater(rec->start_ns, gate->last_end_ns)));
+	return bn_gate_since(
+		gate->flight_ns, bn_gate_since(now, greater(rec->start_ns, gate->last_end_ns)));
 }
 
 /* ---- the end ---- */

@@ -48,7 +48,7 @@ struct bn_gate {
 		bool any;  /* a batch was started with it */
 		bool over; /* no more are; given back when the GPU is done */
 	} held;
-	uint64_t seen; /* newest grant looked at */
+	uint64_t seen;          /* newest grant looked at */
 	uint64_t wait_since_ns; /* a batch was refused for lack of a grant; 0: none */
 	bool dry, retry, quarantined;
 
@@ -70,11 +70,11 @@ struct bn_gate {
 	} active;
 };
 
-#define BN_GATE_PUT(gate, member, value)                                                           \
+#define BN_GATE_PUT(gate, member, value) \
 	__atomic_store_n(&(gate)->page->member, (gate)->mine.member = (value), __ATOMIC_RELAXED)
 /* For what the other side decides by: all stores before it are visible then, and it stands in one
  * order with our loads behind it. */
-#define BN_GATE_PUT_SEQ(gate, member, value)                                                       \
+#define BN_GATE_PUT_SEQ(gate, member, value) \
 	__atomic_store_n(&(gate)->page->member, (gate)->mine.member = (value), __ATOMIC_SEQ_CST)
 #define BN_GATE_GET(gate, member) __atomic_load_n(&(gate)->grant->member, __ATOMIC_RELAXED)
 #define BN_GATE_GET_SEQ(gate, member) __atomic_load_n(&(gate)->grant->member, __ATOMIC_SEQ_CST)

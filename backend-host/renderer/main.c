@@ -173,8 +173,7 @@ static void gl_start(struct bn_renderer *r, int *node_fd)
 
 	if (r->hello.gpu == BN_LINK_GPU_NONE)
 		return;
-	error = bn_gl_create(
-		&r->gl, r->hello.gpu, *node_fd, r->hello.priority, &gl_listener, r);
+	error = bn_gl_create(&r->gl, r->hello.gpu, *node_fd, r->hello.priority, &gl_listener, r);
 	*node_fd = -1;
 	if (error == 0) {
 		bn_device_set_gl(r->dev, r->gl);

@@ -4,8 +4,7 @@
 #include "common/log.h"
 #include "device.h"
 
-void bn_device_park(
-	struct bn_device *dev, const struct bn_cmd *cmd, const union bn_cmd_body *body)
+void bn_device_park(struct bn_device *dev, const struct bn_cmd *cmd, const union bn_cmd_body *body)
 {
 	dev->parked.cmd = *cmd;
 	dev->parked.cmd.resumed = true;

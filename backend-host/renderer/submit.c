@@ -62,7 +62,7 @@ static uint32_t piece_run(
 	struct bn_device *dev, struct bn_context *ctx, struct bn_gate_batch *batch)
 {
 	const struct bn_virgl_piece *piece = &dev->stream.piece;
-	uint32_t *words = (uint32_t *)dev->submit + piece->start;
+	uint32_t *words, count;
 	bool error;
 
 	if (bn_device_quarantined(dev) || ctx->stopped)
@@ -73,7 +73,8 @@ static uint32_t piece_run(
 	}
 	if (!bn_device_enter(dev, batch))
 		return BN_CMD_PARKED;
-	error = bn_gl_submit(dev->gl, ctx->id, words, piece->count) != 0;
+	words = bn_virgl_piece_words((uint32_t *)dev->submit, piece, &count);
+	error = bn_gl_submit(dev->gl, ctx->id, words, count) != 0;
 	bn_device_started(dev, batch, error);
 	dev->stream.cut = false;
 	dev->stream.pieces++;

@@ -1,0 +1,270 @@
+/* The gate's batches: when they are over, what they cost, what a frame took. */
+#include "gate_fixture.h"
+
+/* The command's own fence will do, and what is over when the library returns needs none. */
+static void test_own_fence(void)
+{
+	struct bn_gate_batch b = batch(1);
+
+	setup();
+	fake_arbiter_lease(&a);
+	b.fenced = true;
+	YES(enter(&b));
+	bn_gate_started(a.gate, &b, false);
+	EQ(gl.fences, 0);
+	EQ(a.request->busy, 1);
+	b.more = true; /* not behind the last piece */
+	YES(enter(&b));
+	bn_gate_started(a.gate, &b, false);
+	EQ(gl.fences, 1);
+	EQ(a.request->cuts, 1);
+	b.more = false;
+	b.piece = 1;
+	YES(enter(&b));
+	bn_gate_started(a.gate, &b, true); /* no answer of a refused command waits for a fence */
+	EQ(gl.fences, 2);
+	EQ(a.request->cuts, 1);
+	finish(1);
+	EQ(a.request->busy, 1);
+	finish(1);
+	EQ(a.request->busy, 0);
+	b = (struct bn_gate_batch){.kind = BN_COST_CREATE};
+	YES(enter(&b));
+	bn_gate_started(a.gate, &b, false);
+	EQ(gl.fences, 0);
+	EQ(a.request->busy, 0);
+	EQ(a.request->batches, 4);
+	teardown();
+}
+
+static void test_no_fence_to_be_had(void)
+{
+	setup();
+	fake_arbiter_lease(&a);
+	gl.fences = FAKE_GL_MAX;
+	YES(start());
+	EQ(a.request->busy, 0); /* the best that can be said */
+	gl.fences = 0;
+	YES(start());
+	gl.fences = FAKE_GL_MAX;
+	YES(start());
+	gl.fences = 1;
+	EQ(a.request->busy, 2);
+	finish(1); /* covers the one behind it */
+	EQ(a.request->busy, 0);
+	teardown();
+}
+
+static void test_many(void)
+{
+	struct bn_gate_batch b = batch(1);
+	unsigned n = 0;
+
+	setup();
+	fake_arbiter_lease(&a);
+	b.fenced = true;
+	while (n < 1000 && enter(&b)) {
+		bn_gate_started(a.gate, &b, false);
+		n++;
+	}
+	YES(n >= 64 && n < 1000);
+	EQ(a.request->busy, n);
+	NO(bn_gate_ready(a.gate));
+	bn_gate_gpu_done(a.gate, 1);
+	YES(bn_gate_ready(a.gate));
+	YES(enter(&b));
+	bn_gate_gpu_done(a.gate, UINT64_MAX);
+	EQ(a.request->busy, 0);
+	EQ(a.request->batches, n + 1);
+	teardown();
+}
+
+/* Only the batches of that context are over; the order stays. */
+static void test_forget(void)
+{
+	struct bn_gate_batch one = batch(1), two = batch(2);
+
+	setup();
+	fake_arbiter_lease(&a);
+	YES(enter(&two));
+	bn_gate_started(a.gate, &two, false);
+	YES(enter(&one));
+	bn_gate_started(a.gate, &one, false);
+	bn_fences_ctx_gone(fences, 1);
+	bn_gate_forget_context(a.gate, 1);
+	EQ(a.request->busy, 2);
+	EQ(a.request->batch_ctx, 2);
+	finish(1);
+	EQ(a.request->busy, 0);
+	teardown();
+}
+
+static void test_lose(void)
+{
+	setup();
+	fake_arbiter_lease(&a);
+	YES(start()); /* 1 */
+	YES(start()); /* 2 */
+	a.grant->lose_batch = 1;
+	fake_arbiter_ring(&a);
+	EQ(lost, 0); /* when it ends */
+	finish(1);
+	EQ(lost, 1);
+	EQ(last_lost, 1);
+	EQ(a.request->contexts_lost, 1);
+	finish(1);
+	fake_arbiter_ring(&a);
+	EQ(lost, 1); /* and none later */
+	/* It has just ended when the arbiter says so. */
+	a.grant->lose_batch = 2;
+	fake_arbiter_ring(&a);
+	EQ(lost, 2);
+	/* Its context was destroyed, and the number may be another one's. */
+	YES(start()); /* 3 */
+	bn_gate_forget_context(a.gate, 1);
+	a.grant->lose_batch = 3;
+	fake_arbiter_ring(&a);
+	EQ(lost, 2);
+	/* What never was. */
+	a.grant->lose_batch = UINT64_MAX;
+	fake_arbiter_ring(&a);
+	a.grant->lose_batch = 2;
+	fake_arbiter_ring(&a);
+	EQ(lost, 2);
+	finish(1);
+	teardown();
+}
+
+static void test_cost(void)
+{
+	setup();
+	fake_arbiter_lease(&a);
+	YES(start());
+	a.now += MS;
+	YES(start());
+	a.now += 3 * MS;
+	finish(1);
+	EQ(a.request->gpu_ns, 4 * MS);
+	EQ(a.request->batch, 2);
+	EQ(a.request->batch_start_ns, a.now); /* the GPU comes to it now */
+	a.now += MS;
+	finish(1);
+	EQ(a.request->gpu_ns, 5 * MS);
+	a.now += 10 * MS; /* a pause costs nothing */
+	YES(start());
+	a.now += MS;
+	finish(1);
+	EQ(a.request->gpu_ns, 6 * MS);
+	teardown();
+}
+
+/* On the software rasteriser: 8 ms passed, of which we had the processor for 2. */
+static void test_cost_software(void)
+{
+	struct bn_gate_span span;
+
+	setup();
+	bn_gate_set_software(a.gate, true);
+	a.grant->batch_max_ns = 2 * MS; /* contended: every batch is looked at */
+	fake_arbiter_lease(&a);
+	YES(start());
+	a.now += 8 * MS;
+	a.cpu += 2 * MS;
+	finish(1);
+	EQ(a.request->gpu_ns, 2 * MS);
+	YES(start());
+	a.now += MS;
+	a.cpu += 4 * MS; /* four threads */
+	finish(1);
+	EQ(a.request->gpu_ns, 3 * MS);
+	bn_gate_span_begin(a.gate, &span);
+	a.now += 5 * MS;
+	a.cpu += MS;
+	bn_gate_span_end(a.gate, &span);
+	EQ(a.request->gpu_ns, 4 * MS);
+	EQ(a.request->batches, 2);
+	EQ(a.request->predictions, 2);
+	teardown();
+}
+
+static void test_coverage(void)
+{
+	uint64_t before;
+
+	setup();
+	a.grant->batch_max_ns = 2 * MS;
+	fake_arbiter_lease(&a);
+	for (unsigned i = 0; i < 10; i++) {
+		YES(start());
+		a.now += 5 * MS;
+		finish(1);
+	}
+	EQ(a.request->predictions, 10);
+	before = a.request->covered;
+	YES(before >= 7 && before < 10); /* at first it knew no better */
+	YES(start());
+	YES(a.request->batch_predicted_ns >= 5 * MS);
+	a.now += 50 * MS;
+	finish(1);
+	EQ(a.request->covered, before);
+	teardown();
+}
+
+static void test_frames(void)
+{
+	struct bn_gate_batch b = batch(1);
+	struct bn_gate_frame f;
+	uint64_t t, number;
+
+	setup();
+	number = bn_gate_frame_end(a.gate);
+	bn_gate_frame_done(a.gate, number, &f);
+	EQ(f.queued_ns + f.done_ns + f.response_ns + f.batches, 0);
+	t = a.now;
+	NO(start());
+	a.now += MS;
+	fake_arbiter_grant(&a, BN_GRANT_FRAME, 100 * MS, UINT64_MAX);
+	b.more = true;
+	YES(enter(&b));
+	bn_gate_started(a.gate, &b, false);
+	a.now += 2 * MS;
+	finish(1);
+	a.now += 4 * MS; /* a gap */
+	YES(start());
+	number = bn_gate_frame_end(a.gate);
+	a.now += 3 * MS;
+	NO(start()); /* the next frame's */
+	finish(1);
+	bn_gate_frame_done(a.gate, number, &f);
+	EQ(f.queued_ns, t);
+	EQ(f.done_ns, t + 10 * MS);
+	EQ(f.wait_ns, MS);
+	EQ(f.gpu_ns, 5 * MS);
+	EQ(f.response_ns, 6 * MS); /* without the gap */
+	EQ(f.batches, 2);
+	EQ(f.cuts, 1);
+	EQ(a.request->frames, 2);
+	for (unsigned i = 0; i < 100; i++)
+		bn_gate_frame_end(a.gate);
+	bn_gate_frame_done(a.gate, number, &f); /* forgotten */
+	EQ(f.batches, 0);
+	teardown();
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		{"own fence", test_own_fence},
+		{"no fence to be had", test_no_fence_to_be_had},
+		{"very many", test_many},
+		{"forget a context", test_forget},
+		{"lose a context", test_lose},
+		{"cost", test_cost},
+		{"cost in software", test_cost_software},
+		{"coverage", test_coverage},
+		{"frames", test_frames},
+		CU_TEST_INFO_NULL,
+	};
+
+	return bn_unit_main("gate_batch", tests);
+}
