@@ -118,6 +118,8 @@ static void read_recent(struct bn_view_vm *vm)
 /* The service of old had no "frame": its latencies are the next best thing. */
 static double frame_number(const struct bn_view_vm *vm, const char *key, const char *old)
 {
+	if (bn_json_number(vm->frame, "count") == 0)
+		return NAN; /* no frame yet: its times are no zeros */
 	return vm->frame ? bn_json_number(vm->frame, key) : bn_json_number(vm->vm, old);
 }
 

@@ -17,6 +17,7 @@
 #include "scheduler/policy.h"
 #include "scheduler/trace.h"
 
+struct bn_cgroup;
 struct wl_event_loop;
 struct bn_arbiter; /* opaque */
 
@@ -26,7 +27,9 @@ enum bn_arbiter_event_kind {
 	BN_ARBITER_STUCK,	/* … and did not end after that either: the renderer must be replaced */
 	BN_ARBITER_QUARANTINED,
 	BN_ARBITER_IGNORES,	/* it used the GPU without a grant: held back */
-	BN_ARBITER_SILENT,	/* it holds a grant and neither works nor gives it back: replaced */
+	/* It holds a grant and neither works nor gives it back: the grant is taken away. STUCK
+	 * follows when it stays so for two seconds while others are there. */
+	BN_ARBITER_SILENT,
 	BN_ARBITER_OVERRUN,	/* a safety VM used more than its budget */
 	BN_ARBITER_DEMOTED,	/* it keeps lying about cost */
 	BN_ARBITER_LATE,	/* the arbiter itself was not run in time (value: by how much) */
@@ -41,7 +44,7 @@ struct bn_arbiter_event {
 
 struct bn_arbiter_config {
 	enum bn_policy_kind policy;
-	struct bn_policy_machine machine;
+	struct bn_policy_machine machine; /* preemptive is given up without SCHED_FIFO */
 	bool software;	  /* the GPU is a CPU rasteriser */
 	bool realtime;	  /* ask for SCHED_FIFO; without the right to it a warning says how to get it */
 	cpu_set_t cpus;	  /* where renderers may run; empty: anywhere */
@@ -58,11 +61,13 @@ void bn_arbiter_destroy(struct bn_arbiter *arbiter);
 
 struct bn_arbiter_vm {
 	struct bn_policy_vm policy;
-	uint64_t watchdog_ns; /* longest that one batch may run */
+	/* Longest that one batch may run; 0: twice batch_max_ns, 100 ms of processor time on a CPU
+	 * rasteriser, 1 s with policies that do not cut streams. */
+	uint64_t watchdog_ns;
 	unsigned trips_max;   /* trips within a minute that lead to quarantine */
 };
-/* Adds a VM or changes it. Refused with -EPERM when a safety VM's bound would not hold any more:
- * then *admission says why and nothing changed; force skips the refusal (at start, where the
+/* Adds a VM or changes it. Refused with -EPERM when a guarantee (a safety VM's bound, another one's
+ * reservation) would not hold any more, or not for this VM: then *admission says why and nothing changed; force skips the refusal (at start, where the
  * operator is told instead). admission may be NULL. */
 int bn_arbiter_vm_set(struct bn_arbiter *arbiter, unsigned vm, const char *name,
 	const struct bn_arbiter_vm *params, bool force, struct bn_admission *admission);
@@ -82,6 +87,9 @@ int bn_arbiter_attach(struct bn_arbiter *arbiter, unsigned vm, struct bn_arbiter
 /* The renderer's process, once it is started: its threads get their CPU class, now and later ones
  * by inheritance. */
 void bn_arbiter_process(struct bn_arbiter *arbiter, unsigned vm, pid_t pid);
+/* The group that the VM's renderers are in, for as long as the VM is there: then they are stopped
+ * through it. NULL: by signals. */
+void bn_arbiter_cgroup(struct bn_arbiter *arbiter, unsigned vm, struct bn_cgroup *group);
 /* The renderer is gone: whatever it held is free. Quarantine stays. */
 void bn_arbiter_detach(struct bn_arbiter *arbiter, unsigned vm);
 /* A display has shown a frame of this VM at release_ns: its next one may begin. */

@@ -167,3 +167,8 @@ void bn_cgroup_set_memory_max(struct bn_cgroup *g, uint64_t bytes)
 	if (ret < 0)
 		bn_warn("%s: its memory limit: %s", g->name, strerror(-ret));
 }
+
+int bn_cgroup_freeze(struct bn_cgroup *g, bool freeze)
+{
+	return g ? write_file(g->fd, "cgroup.freeze", freeze ? "1" : "0") : -ENOTSUP;
+}

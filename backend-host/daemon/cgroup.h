@@ -3,6 +3,7 @@
 #ifndef BN_DAEMON_CGROUP_H
 #define BN_DAEMON_CGROUP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,5 +23,8 @@ struct bn_cgroup *bn_cgroup_create(struct bn_cgroups *groups, const char *name);
 void bn_cgroup_destroy(struct bn_cgroup *group); /* removes it; its processes must be gone */
 void bn_cgroup_add(struct bn_cgroup *group, pid_t pid);
 void bn_cgroup_set_memory_max(struct bn_cgroup *group, uint64_t bytes);
+/* Stops all of its processes or lets them go on; they can be killed either way. 0 or -errno;
+ * -ENOTSUP for NULL. */
+int bn_cgroup_freeze(struct bn_cgroup *group, bool freeze);
 
 #endif

@@ -1,6 +1,7 @@
-#include "control.h"
+#include "control_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,30 +12,16 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "events.h"
 #include "protocol/control.h"
 #include "service.h"
 #include "sockets.h"
 
 #define CLIENTS_MAX 16
 
-struct client {
-	struct bn_control *control;
-	struct wl_list link; /* bn_control.clients */
-	int fd;
-	struct wl_event_source *source;
-};
-
-struct bn_control {
-	struct bn_service *service;
-	int fd;
-	int spare_fd; /* of bn_unix_accept() */
-	struct wl_event_source *source;
-	struct wl_list clients; /* client.link */
-	unsigned num_clients;
-};
-
-static void client_destroy(struct client *c)
+void bn_control_client_destroy(struct bn_control_client *c)
 {
+	bn_control_trace_abandon(c->trace);
 	wl_event_source_remove(c->source);
 	wl_list_remove(&c->link);
 	c->control->num_clients--;
@@ -42,15 +29,34 @@ static void client_destroy(struct client *c)
 	free(c);
 }
 
-/* Sends the answer; false when the client must go. */
-static bool client_answer(struct client *c, const char *request)
+void bn_control_client_pause(struct bn_control_client *c, bool pause)
 {
-	int fd = -1;
-	struct json_object *answer = bn_control_answer(c->control->service, request, &fd);
+	/* That it hung up comes in either case. */
+	wl_event_source_fd_update(c->source, pause ? 0 : WL_EVENT_READABLE);
+}
+
+/* The answer's text is too long for a message: a memfd has it, and the message says so. */
+static long send_long(struct bn_control_client *c, const char *text, size_t len)
+{
+	char message[96];
+	int fd = bn_control_memfd("binnacle-answer", text, len);
+	if (fd < 0)
+		return fd;
+	snprintf(message, sizeof(message), "{\"ok\":true,\"answer\":\"memfd\",\"size\":%zu}", len);
+	long n = bn_sendmsg(c->fd, message, strlen(message), &fd, 1);
+	bn_fd_close(&fd);
+	return n;
+}
+
+bool bn_control_send(struct bn_control_client *c, struct json_object *answer, int fd)
+{
 	size_t len;
 	const char *text = json_object_to_json_string_length(answer, JSON_C_TO_STRING_PLAIN, &len);
-	long n = len <= BN_CONTROL_ANSWER_MAX ? bn_sendmsg(c->fd, text, len, &fd, fd >= 0 ? 1 : 0)
-					      : -EMSGSIZE;
+	long n = -EMSGSIZE;
+	if (len <= BN_CONTROL_ANSWER_MAX)
+		n = bn_sendmsg(c->fd, text, len, &fd, fd >= 0 ? 1 : 0);
+	else if (fd < 0)
+		n = send_long(c, text, len);
 	if (n < 0)
 		bn_warn("answering a control client: %s", strerror((int)-n));
 	json_object_put(answer);
@@ -58,10 +64,21 @@ static bool client_answer(struct client *c, const char *request)
 	return n >= 0;
 }
 
+static bool client_answer(struct bn_control_client *c, const char *request)
+{
+	int fd = -1;
+	struct json_object *answer = bn_control_answer(c, request, &fd);
+	return !answer || bn_control_send(c, answer, fd);
+}
+
 static int handle_client(int fd, uint32_t mask, void *data)
 {
-	struct client *c = data;
+	struct bn_control_client *c = data;
 	char request[BN_CONTROL_REQUEST_MAX + 1];
+	if (c->trace) { /* paused: it has hung up */
+		bn_control_client_destroy(c);
+		return 0;
+	}
 	long n = bn_recvmsg(fd, request, BN_CONTROL_REQUEST_MAX, NULL, NULL, MSG_DONTWAIT);
 	if (n == -EAGAIN)
 		return 0;
@@ -70,7 +87,7 @@ static int handle_client(int fd, uint32_t mask, void *data)
 	else if (n < 0)
 		bn_warn("reading from a control client: %s", strerror((int)-n));
 	if (n <= 0 || !client_answer(c, request))
-		client_destroy(c);
+		bn_control_client_destroy(c);
 	return 0;
 }
 
@@ -83,7 +100,8 @@ static int handle_listen(int fd, uint32_t mask, void *data)
 			bn_warn("a control client is refused: %s", strerror(-client_fd));
 		return 0;
 	}
-	struct client *c = control->num_clients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	struct bn_control_client *c =
+		control->num_clients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
 	if (!c) {
 		bn_fd_close(&client_fd);
 		return 0;
@@ -110,6 +128,7 @@ int bn_control_create(struct bn_control **out, struct bn_service *service)
 	control->service = service;
 	control->spare_fd = -1;
 	wl_list_init(&control->clients);
+	wl_list_init(&control->traces);
 	control->fd = bn_listen(
 		service->settings->control_socket, SOCK_SEQPACKET, 0600, "control-socket");
 	int ret = control->fd < 0 ? control->fd : 0;
@@ -122,6 +141,9 @@ int bn_control_create(struct bn_control **out, struct bn_service *service)
 		bn_control_destroy(control);
 		return ret;
 	}
+	memcpy(control->vm, service->settings->vms, sizeof(control->vm));
+	bn_events_follow(service->context.events, bn_control_event_added, control);
+	bn_control_update_targets(control);
 	*out = control;
 	return 0;
 }
@@ -130,8 +152,10 @@ void bn_control_destroy(struct bn_control *control)
 {
 	if (!control)
 		return;
-	struct client *c, *tmp;
-	wl_list_for_each_safe(c, tmp, &control->clients, link) client_destroy(c);
+	struct bn_control_client *c, *tmp;
+	bn_events_follow(control->service->context.events, NULL, NULL);
+	wl_list_for_each_safe(c, tmp, &control->clients, link) bn_control_client_destroy(c);
+	bn_control_traces_finish(control);
 	if (control->source)
 		wl_event_source_remove(control->source);
 	if (control->fd >= 0)

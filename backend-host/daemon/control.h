@@ -11,8 +11,4 @@ int bn_control_create(struct bn_control **out, struct bn_service *service);
 /* Removes the socket. NULL is allowed. */
 void bn_control_destroy(struct bn_control *control);
 
-/* One request as text; returns the answer (a new JSON object, the caller's) and puts a picture's
- * memfd into *fd, or -1. */
-struct json_object *bn_control_answer(struct bn_service *service, const char *request, int *fd);
-
 #endif

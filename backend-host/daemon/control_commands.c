@@ -1,55 +1,23 @@
 /* What the control socket's commands do. */
-#include "control.h"
+#include "control_priv.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <json-c/json.h>
 
 #include "common/config.h"
-#include "common/fd.h"
 #include "common/log.h"
 #include "service.h"
 #include "status.h"
-
-static struct json_object *success(void)
-{
-	struct json_object *answer = json_object_new_object();
-	json_object_object_add(answer, "ok", json_object_new_boolean(true));
-	return answer;
-}
-
-__attribute__((format(printf, 1, 2))) static struct json_object *failure(const char *fmt, ...)
-{
-	char text[512];
-	va_list args;
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	struct json_object *answer = json_object_new_object();
-	json_object_object_add(answer, "ok", json_object_new_boolean(false));
-	json_object_object_add(answer, "error", json_object_new_string(text));
-	return answer;
-}
-
-/* The string behind key, or NULL. */
-static const char *text_of(struct json_object *request, const char *key)
-{
-	struct json_object *value;
-	if (!json_object_object_get_ex(request, key, &value) ||
-		!json_object_is_type(value, json_type_string))
-		return NULL;
-	return json_object_get_string(value);
-}
+#include "vm_monitor.h"
 
 static struct bn_display *display_of(
 	struct bn_service *service, struct json_object *request, struct json_object **error)
 {
-	const char *name = text_of(request, "output");
+	const char *name = bn_control_text(request, "output");
 	struct bn_display *d = name ? bn_displays_find(&service->displays, name) : NULL;
 	char names[256] = "";
 	size_t len = 0;
@@ -58,59 +26,42 @@ static struct bn_display *display_of(
 	for (size_t i = 0; i < service->displays.count && len < sizeof(names); i++)
 		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "",
 			bn_display_name(&service->displays.display[i]));
-	*error = failure("there is no output '%s'; outputs are: %s", name ? name : "",
+	*error = bn_control_failure("there is no output '%s'; outputs are: %s", name ? name : "",
 		names[0] ? names : "none");
 	return NULL;
 }
 
 static struct json_object *do_status(
-	struct bn_service *service, struct json_object *request, int *fd)
+	struct bn_control_client *client, struct json_object *request, int *fd)
 {
-	struct json_object *answer = bn_status_json(service);
+	struct json_object *answer = bn_status_json(client->control->service);
 	json_object_object_add(answer, "ok", json_object_new_boolean(true));
 	return answer;
 }
 
-/* A memfd with the pixels, sealed for good: the reader may map it without fear. */
-static int picture_memfd(const uint32_t *pixels, size_t size)
-{
-	int fd = bn_memfd_create("binnacle-screenshot", size);
-	if (fd < 0)
-		return fd;
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED) {
-		int err = -errno;
-		bn_fd_close(&fd);
-		return err;
-	}
-	memcpy(map, pixels, size);
-	munmap(map, size);
-	return fd;
-}
-
 static struct json_object *do_screenshot(
-	struct bn_service *service, struct json_object *request, int *fd)
+	struct bn_control_client *client, struct json_object *request, int *fd)
 {
 	struct json_object *answer = NULL;
-	const struct bn_display *d = display_of(service, request, &answer);
+	const struct bn_display *d = display_of(client->control->service, request, &answer);
 	if (!d)
 		return answer;
 	uint32_t *pixels = NULL, width, height;
 	int ret = bn_output_capture(d->output, &pixels, &width, &height);
 	if (ret == -ENOTSUP)
-		return failure(
+		return bn_control_failure(
 			"output %s shows GPU memory that a CPU cannot read", bn_display_name(d));
 	if (ret == -EAGAIN)
-		return failure("a guest draws into what output %s shows; try again",
-			bn_display_name(d));
+		return bn_control_failure(
+			"a guest draws into what output %s shows; try again", bn_display_name(d));
 	if (ret == 0) {
-		*fd = picture_memfd(pixels, (size_t)width * height * 4);
+		*fd = bn_control_memfd("binnacle-screenshot", pixels, (size_t)width * height * 4);
 		ret = *fd < 0 ? *fd : 0;
 	}
 	free(pixels);
 	if (ret < 0)
-		return failure("%s", strerror(-ret));
-	answer = success();
+		return bn_control_failure("%s", strerror(-ret));
+	answer = bn_control_success();
 	json_object_object_add(answer, "width", json_object_new_int64(width));
 	json_object_object_add(answer, "height", json_object_new_int64(height));
 	json_object_object_add(answer, "stride", json_object_new_int64((int64_t)width * 4));
@@ -119,68 +70,105 @@ static struct json_object *do_screenshot(
 }
 
 static struct json_object *do_output(
-	struct bn_service *service, struct json_object *request, int *fd)
+	struct bn_control_client *client, struct json_object *request, int *fd)
 {
 	struct json_object *answer = NULL, *enabled = NULL;
-	struct bn_display *d = display_of(service, request, &answer);
+	struct bn_display *d = display_of(client->control->service, request, &answer);
 	if (!d)
 		return answer;
-	const char *mode = text_of(request, "mode");
+	const char *mode = bn_control_text(request, "mode");
 	bool has_enabled = json_object_object_get_ex(request, "enabled", &enabled);
 	if (!mode && !has_enabled)
-		return failure("\"mode\" or \"enabled\" is expected");
+		return bn_control_failure("\"mode\" or \"enabled\" is expected");
 	if (has_enabled && !json_object_is_type(enabled, json_type_boolean))
-		return failure("\"enabled\" takes true or false");
+		return bn_control_failure("\"enabled\" takes true or false");
 	if (mode) {
 		unsigned width, height, refresh = bn_output_config(d->output)->refresh_mhz;
 		if (!bn_config_mode(mode, &width, &height, &refresh))
-			return failure("'%s' is no mode; WIDTHxHEIGHT[@HZ] is expected", mode);
+			return bn_control_failure(
+				"'%s' is no mode; WIDTHxHEIGHT[@HZ] is expected", mode);
 		int ret = bn_display_set_mode(d, width, height, refresh);
 		if (ret < 0)
-			return failure("output %s cannot take %s: %s", bn_display_name(d), mode,
-				strerror(-ret));
+			return bn_control_failure("output %s cannot take %s: %s",
+				bn_display_name(d), mode, strerror(-ret));
+		bn_control_follow_display(client->control, bn_display_name(d));
 	}
 	if (has_enabled)
 		bn_display_set_enabled(d, json_object_get_boolean(enabled));
-	return success();
+	return bn_control_success();
 }
 
-static struct json_object *do_quit(struct bn_service *service, struct json_object *request, int *fd)
+static struct json_object *do_quit(
+	struct bn_control_client *client, struct json_object *request, int *fd)
 {
 	bn_info("stopping on request");
-	service->quit = true;
-	return success();
+	client->control->service->quit = true;
+	return bn_control_success();
+}
+
+static struct json_object *do_reset(
+	struct bn_control_client *client, struct json_object *request, int *fd)
+{
+	struct bn_service *service = client->control->service;
+	struct json_object *error = NULL;
+	int vm = -1;
+	if (json_object_object_get_ex(request, "vm", NULL)) {
+		vm = bn_control_vm(client->control, request, &error);
+		if (vm < 0)
+			return error;
+	}
+	for (size_t i = 0; i < service->num_vms; i++) {
+		if (vm < 0 || (size_t)vm == i)
+			bn_vm_reset_figures(service->vm[i]);
+	}
+	return bn_control_success();
 }
 
 static const struct {
 	const char *name;
 	struct json_object *(*run)(
-		struct bn_service *service, struct json_object *request, int *fd);
+		struct bn_control_client *client, struct json_object *request, int *fd);
 } commands[] = {
 	{"status", do_status},
 	{"screenshot", do_screenshot},
 	{"output", do_output},
 	{"quit", do_quit},
+	{"reset", do_reset},
+	{"admit", bn_control_admit},
+	{"vm", bn_control_change},
+	{"metrics", bn_control_metrics},
+	{"trace", bn_control_record},
+	{"events", bn_control_events},
 };
+#define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-struct json_object *bn_control_answer(struct bn_service *service, const char *text, int *fd)
+static struct json_object *no_command(const char *name)
+{
+	char names[256] = "";
+	size_t len = 0;
+	for (size_t i = 0; i < NUM_COMMANDS && len < sizeof(names); i++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
+			i == 0                  ? ""
+			: i + 1 == NUM_COMMANDS ? " or "
+						: ", ",
+			commands[i].name);
+	return bn_control_failure("'%s' is no command; %s is expected", name ? name : "", names);
+}
+
+struct json_object *bn_control_answer(struct bn_control_client *client, const char *text, int *fd)
 {
 	*fd = -1;
 	struct json_object *request = json_tokener_parse(text);
 	if (!json_object_is_type(request, json_type_object)) {
 		json_object_put(request);
-		return failure("a JSON object is expected");
+		return bn_control_failure("a JSON object is expected");
 	}
-	const char *command = text_of(request, "command");
+	const char *command = bn_control_text(request, "command");
 	struct json_object *answer = NULL;
-	for (size_t i = 0; command && !answer && i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(command, commands[i].name) == 0)
-			answer = commands[i].run(service, request, fd);
-	}
-	if (!answer)
-		answer = failure(
-			"'%s' is no command; status, screenshot, output or quit is expected",
-			command ? command : "");
+	size_t i = 0;
+	while (i < NUM_COMMANDS && (!command || strcmp(command, commands[i].name) != 0))
+		i++;
+	answer = i < NUM_COMMANDS ? commands[i].run(client, request, fd) : no_command(command);
 	json_object_put(request);
 	return answer;
 }

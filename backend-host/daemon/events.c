@@ -81,8 +81,8 @@ const struct bn_event *bn_events_from(const struct bn_events *e, uint64_t number
 	return number < e->next ? &e->event[number % BN_EVENTS_KEPT] : NULL;
 }
 
-void bn_events_follow(struct bn_events *e,
-	void (*added)(void *data, const struct bn_event *event), void *data)
+void bn_events_follow(
+	struct bn_events *e, void (*added)(void *data, const struct bn_event *event), void *data)
 {
 	e->added = added;
 	e->data = data;
@@ -142,7 +142,7 @@ static void keep(struct bn_events *e, struct bn_event *event)
 	event->number = e->next++;
 	struct bn_event *kept = &e->event[event->number % BN_EVENTS_KEPT];
 	*kept = *event;
-	snprintf(kept->text, sizeof(kept->text), "%.140s%s", event->text, more);
+	snprintf(kept->text, sizeof(kept->text), "%.200s%s", event->text, more);
 	bn_trace_add(e->trace, BN_TRACE_EVENT,
 		event->vm < BN_EVENTS_NO_VM ? event->vm : BN_TRACE_NO_VM, event->time_ns,
 		event->time_ns, event->number, event->kind);
@@ -150,8 +150,7 @@ static void keep(struct bn_events *e, struct bn_event *event)
 		e->added(e->data, kept);
 }
 
-void bn_events_add(
-	struct bn_events *e, unsigned vm, enum bn_event_kind kind, const char *fmt, ...)
+void bn_events_add(struct bn_events *e, unsigned vm, enum bn_event_kind kind, const char *fmt, ...)
 {
 	if (!e || kind >= BN_EVENT_KINDS)
 		return;

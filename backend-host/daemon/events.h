@@ -12,7 +12,7 @@
 #include "settings.h"
 
 #define BN_EVENTS_KEPT 256u
-#define BN_EVENTS_TEXT_MAX 192
+#define BN_EVENTS_TEXT_MAX 256
 #define BN_EVENTS_NO_VM BN_POLICY_VMS_MAX
 
 enum bn_event_kind {
@@ -25,18 +25,18 @@ enum bn_event_kind {
 	BN_EVENT_OVERRUN,
 	BN_EVENT_DEMOTED,
 	BN_EVENT_LATE,
-	BN_EVENT_BOUND,	  /* a frame took longer than the admission test promises */
-	BN_EVENT_FAULT,	  /* a renderer broke a rule or died */
+	BN_EVENT_BOUND,   /* a frame took longer than the admission test promises */
+	BN_EVENT_FAULT,   /* a renderer broke a rule or died */
 	BN_EVENT_RESTART, /* … and is back */
 	BN_EVENT_CHANGED, /* somebody changed a VM's parameters */
 	BN_EVENT_KINDS,
 };
 
 struct bn_event {
-	uint64_t number; /* from 1 */
-	uint64_t time_ns; /* CLOCK_MONOTONIC */
+	uint64_t number;      /* from 1 */
+	uint64_t time_ns;     /* CLOCK_MONOTONIC */
 	struct timespec wall; /* CLOCK_REALTIME */
-	unsigned vm; /* BN_EVENTS_NO_VM: none */
+	unsigned vm;          /* BN_EVENTS_NO_VM: none */
 	enum bn_event_kind kind;
 	char text[BN_EVENTS_TEXT_MAX]; /* printable ASCII */
 };

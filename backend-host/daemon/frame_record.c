@@ -42,8 +42,7 @@ static void add_spans(const struct bn_frame_record *r, const struct bn_monitor_f
 	/* Where the first refresh was that it should have been on. */
 	uint64_t missed = f->release_ns + f->period_ns;
 	if (f->missed)
-		bn_trace_add(
-			r->trace, BN_TRACE_MISS, r->vm, missed, missed, f->missed, f->cause);
+		bn_trace_add(r->trace, BN_TRACE_MISS, r->vm, missed, missed, f->missed, f->cause);
 }
 
 void bn_frame_record_shown(struct bn_frame_record *r, const struct bn_frame *frame,
@@ -55,10 +54,13 @@ void bn_frame_record_shown(struct bn_frame_record *r, const struct bn_frame *fra
 	struct bn_monitor_frame f;
 	bn_monitor_presented(r->monitor, frame->flush_ns, when_ns);
 	bn_monitor_frame(r->monitor, scanout, refresh, &stamps, when_ns, &f);
+	if (r->arbiter)
+		bn_arbiter_released(r->arbiter, r->vm, when_ns);
 	add_spans(r, &f);
 	if (f.over_bound)
 		bn_events_add(r->events, r->vm, BN_EVENT_BOUND,
-			"a frame took %.2f ms, the bound is %.2f ms (it waited for %.2f ms, and used "
+			"a frame took %.2f ms, the bound is %.2f ms (it waited for %.2f ms, and "
+			"used "
 			"%.2f ms of the GPU)",
 			(double)f.response_ns / 1e6, (double)r->monitor->target.bound_ns / 1e6,
 			(double)f.wait_ns / 1e6, (double)f.gpu_ns / 1e6);

@@ -14,7 +14,9 @@
 #include "common/log.h"
 #include "common/sd.h"
 #include "control.h"
+#include "cpu.h"
 #include "events.h"
+#include "metrics_http.h"
 #include "sockets.h"
 
 static int handle_signal(int signal_number, void *data)
@@ -97,10 +99,99 @@ static int init_records(struct bn_service *s)
 	return s->context.trace && s->context.events ? 0 : -ENOMEM;
 }
 
+/* ---- the scheduler ---- */
+
+static void handle_arbiter(void *data, const struct bn_arbiter_event *event)
+{
+	struct bn_service *s = data;
+	bn_events_arbiter(s->context.events, event);
+	if (event->kind == BN_ARBITER_STUCK && event->vm < s->num_vms)
+		bn_vm_stuck(s->vm[event->vm]);
+}
+
+static struct bn_arbiter_config arbiter_config(struct bn_service *s)
+{
+	const struct bn_settings *settings = s->settings;
+	enum bn_policy_kind policy = bn_settings_policy_kind(settings);
+	bool software = s->context.gpu.kind == BN_LINK_GPU_SURFACELESS;
+	unsigned in_flight = settings->queue_depth;
+	if (in_flight == 0)
+		in_flight = software ? 1 : 2;
+	return (struct bn_arbiter_config){
+		.policy = policy,
+		.machine = {
+			.in_flight = in_flight,
+			.dispatch_ns = settings->dispatch_ns,
+			.batch_overhead_ns = settings->batch_overhead_ns,
+			.lead_ns = settings->lead_ns,
+			.preemptive = software,
+		},
+		.software = software,
+		.realtime = settings->realtime == BN_SETTINGS_REALTIME_YES ||
+			    (settings->realtime == BN_SETTINGS_REALTIME_AUTO &&
+				    policy != BN_POLICY_NONE),
+		.cpus = settings->gpu_cpus,
+		.trace = s->context.trace,
+		.event = handle_arbiter,
+		.data = s,
+	};
+}
+
+/* Every line of it, as the log knows no others. */
+static void log_admission(struct bn_service *s, const struct bn_admission *a)
+{
+	const struct bn_arbiter_config *config = bn_arbiter_config(s->context.arbiter);
+	const char *names[BN_POLICY_VMS_MAX] = {0};
+	for (size_t i = 0; i < s->settings->num_vms; i++)
+		names[i] = s->settings->vms[i].name;
+	char *text = bn_admission_text(a, &config->machine, names,
+		config->software ? "software" : s->context.gpu.path);
+	char *rest = text, *line;
+	while (rest && (line = strsep(&rest, "\n"))) {
+		if (line[0])
+			bn_info("admission: %s", line);
+	}
+	free(text);
+	for (size_t i = 0; i < s->settings->num_vms; i++) {
+		const struct bn_admission_vm *v = &a->vm[i];
+		if (v->present && !v->admitted)
+			bn_warn("%s: NOT ADMITTED: its frames may come late; %s", names[i],
+				v->remedy);
+	}
+}
+
+static void tell_arbiter(struct bn_service *s)
+{
+	struct bn_admission admission;
+	for (unsigned i = 0; i < s->settings->num_vms; i++) {
+		const struct bn_settings_vm *vm = &s->settings->vms[i];
+		struct bn_arbiter_vm params;
+		bn_settings_vm_policy(s->settings, vm, &params);
+		bn_arbiter_vm_set(s->context.arbiter, i, vm->name, &params, true, NULL);
+	}
+	if (bn_arbiter_config(s->context.arbiter)->policy != BN_POLICY_RESERVE)
+		return;
+	bn_arbiter_admit(s->context.arbiter, BN_POLICY_VMS_MAX, NULL, &admission);
+	log_admission(s, &admission);
+}
+
 static int init_arbiter(struct bn_service *s)
 {
-	const struct bn_arbiter_config config = {.policy = BN_POLICY_NONE};
-	return bn_arbiter_create(&s->context.arbiter, s->loop, &config);
+	const struct bn_arbiter_config config = arbiter_config(s);
+	struct bn_arbiter_totals totals;
+	int ret = bn_arbiter_create(&s->context.arbiter, s->loop, &config);
+	if (ret < 0) {
+		bn_error("the scheduler: %s", strerror(-ret));
+		return ret;
+	}
+	/* This thread completes page flips; renderers do not inherit it. */
+	bn_arbiter_totals(s->context.arbiter, &totals);
+	if (totals.realtime)
+		ret = bn_cpu_realtime(BN_CPU_PRIORITY_LOOP);
+	if (ret < 0)
+		bn_warn("the main loop has no real-time priority: %s", strerror(-ret));
+	tell_arbiter(s);
+	return 0;
 }
 
 static int init_vms(struct bn_service *s)
@@ -152,6 +243,8 @@ int bn_service_init(struct bn_service *s, const struct bn_settings *settings,
 	if (ret == 0)
 		ret = bn_control_create(&s->control, s);
 	if (ret == 0)
+		ret = bn_metrics_http_create(&s->metrics, s);
+	if (ret == 0)
 		ret = init_watchdog(s);
 	if (ret < 0)
 		return ret;
@@ -183,6 +276,7 @@ void bn_service_run(struct bn_service *s)
 
 void bn_service_finish(struct bn_service *s)
 {
+	bn_metrics_http_destroy(s->metrics);
 	bn_control_destroy(s->control);
 	s->displays.changed = NULL;
 	for (size_t i = 0; i < s->num_vms; i++)

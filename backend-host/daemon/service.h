@@ -11,6 +11,7 @@
 #include "vm.h"
 
 struct bn_control;
+struct bn_metrics_http;
 
 struct bn_service {
 	struct wl_event_loop *loop;
@@ -20,6 +21,7 @@ struct bn_service {
 	struct bn_vm *vm[BN_SETTINGS_VMS_MAX];
 	size_t num_vms;
 	struct bn_control *control;
+	struct bn_metrics_http *metrics; /* NULL: not asked for */
 	struct wl_event_source *signals[2], *watchdog;
 	uint64_t started_ns; /* CLOCK_MONOTONIC */
 	bool quit;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metrics_http.h"
 #include "protocol/control.h"
 
 #define MEMORY_MIN (16ull << 20)
@@ -69,12 +70,28 @@ static bool read_shader_cache(
 	return copy_path(s->shader_cache, value, expected);
 }
 
+static bool read_metrics_listen(
+	void *object, const char *key, const char *value, const char **expected)
+{
+	struct bn_settings *s = object;
+	struct sockaddr_storage address;
+	socklen_t size;
+	*expected = "an address of this machine alone, as there is no password: 127.0.0.1:PORT or "
+		    "[::1]:PORT";
+	if (strlen(value) >= sizeof(s->metrics_listen) ||
+		!bn_metrics_address(value, &address, &size))
+		return false;
+	strcpy(s->metrics_listen, value);
+	return true;
+}
+
 static const struct bn_config_key core_keys[] = {
 	{.name = "control-socket", .read = read_control_socket},
 	{.name = "runtime-dir", .read = read_runtime_dir},
 	{.name = "gpu", .read = read_gpu},
 	{.name = "log", .read = read_log},
 	{.name = "shader-cache", .read = read_shader_cache},
+	{.name = "metrics-listen", .read = read_metrics_listen},
 	{.name = "policy", .read = bn_settings_read_policy},
 	{.name = "realtime", .read = bn_settings_read_realtime},
 	{.name = "gpu-cpus", .read = bn_settings_read_cpus},

@@ -72,6 +72,7 @@ struct bn_settings {
 	char gpu_path[BN_SETTINGS_PATH_MAX];
 	enum bn_log_level log;
 	char shader_cache[BN_SETTINGS_PATH_MAX]; /* "": none is kept */
+	char metrics_listen[64]; /* loopback address and port of the metrics; "": none */
 	enum bn_settings_policy policy;
 	enum bn_settings_realtime realtime;
 	cpu_set_t gpu_cpus;   /* where renderers run; empty: anywhere */

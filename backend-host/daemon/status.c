@@ -1,7 +1,5 @@
 #include "status.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -10,36 +8,9 @@
 #include <linux/virtio_ring.h>
 
 #include "common/clock.h"
+#include "json_add.h"
 #include "service.h"
-
-static void add_uint(struct json_object *object, const char *key, uint64_t value)
-{
-	json_object_object_add(object, key, json_object_new_uint64(value));
-}
-
-static void add_text(struct json_object *object, const char *key, const char *value)
-{
-	json_object_object_add(object, key, json_object_new_string(value));
-}
-
-static void add_bool(struct json_object *object, const char *key, bool value)
-{
-	json_object_object_add(object, key, json_object_new_boolean(value));
-}
-
-/* Three decimals: a microsecond where the unit is a millisecond. */
-static void add_number(struct json_object *object, const char *key, double value)
-{
-	char text[32];
-	value = round(value * 1000.0) / 1000.0;
-	snprintf(text, sizeof(text), "%.3f", value);
-	json_object_object_add(object, key, json_object_new_double_s(value, text));
-}
-
-static void add_ms(struct json_object *object, const char *key, uint64_t ns)
-{
-	add_number(object, key, (double)ns / 1e6);
-}
+#include "status_scheduler.h"
 
 /* ---- a VM ---- */
 
@@ -78,9 +49,9 @@ static void add_renderer(struct json_object *vm, const struct bn_vm_info *info)
 	for (unsigned i = 0; i < info->about.num_capsets && i < BN_LINK_CAPSETS; i++)
 		json_object_array_add(capsets, json_object_new_int64(info->about.capset[i].id));
 	json_object_object_add(vm, "renderer_pid", json_object_new_int64(info->renderer));
-	add_bool(vm, "renderer_ready", info->ready);
-	add_text(vm, "gl_renderer", info->about.gl_renderer);
-	add_text(vm, "gl_version", info->about.gl_version);
+	bn_json_add_bool(vm, "renderer_ready", info->ready);
+	bn_json_add_text(vm, "gl_renderer", info->about.gl_renderer);
+	bn_json_add_text(vm, "gl_version", info->about.gl_version);
 	json_object_object_add(vm, "capsets", capsets);
 	json_object_object_add(vm, "sandbox", sandbox);
 }
@@ -109,47 +80,50 @@ static void add_stats(struct json_object *vm, const struct bn_stats *s)
 		{"context_losses", s->context_losses},
 	};
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		add_uint(vm, fields[i].key, fields[i].value);
-	add_ms(vm, "gpu_busy_ms", s->gpu_busy_ns);
+		bn_json_add_uint(vm, fields[i].key, fields[i].value);
+	bn_json_add_ms(vm, "gpu_busy_ms", s->gpu_busy_ns);
 }
 
 static void add_monitor(struct json_object *vm, const struct bn_monitor *m)
 {
-	add_uint(vm, "frames_flushed", m->frames_flushed);
-	add_uint(vm, "frames_presented", m->frames_presented);
-	add_uint(vm, "frames_superseded", m->frames_superseded);
-	add_number(vm, "fps", bn_monitor_fps(m, bn_now_ns()));
-	add_ms(vm, "latency_p50_ms", bn_histogram_quantile(&m->latency, 0.50));
-	add_ms(vm, "latency_p99_ms", bn_histogram_quantile(&m->latency, 0.99));
-	add_ms(vm, "latency_mean_ms", bn_histogram_mean(&m->latency));
-	add_ms(vm, "latency_max_ms", m->latency.max_ns);
-	add_ms(vm, "interval_p50_ms", bn_histogram_quantile(&m->interval, 0.50));
-	add_ms(vm, "interval_p99_ms", bn_histogram_quantile(&m->interval, 0.99));
-	add_uint(vm, "faults", m->faults);
-	add_uint(vm, "restarts", m->restarts);
+	bn_json_add_uint(vm, "frames_flushed", m->frames_flushed);
+	bn_json_add_uint(vm, "frames_presented", m->frames_presented);
+	bn_json_add_uint(vm, "frames_superseded", m->frames_superseded);
+	bn_json_add_number(vm, "fps", bn_monitor_fps(m, bn_now_ns()));
+	bn_json_add_ms(vm, "latency_p50_ms", bn_histogram_quantile(&m->latency, 0.50));
+	bn_json_add_ms(vm, "latency_p99_ms", bn_histogram_quantile(&m->latency, 0.99));
+	bn_json_add_ms(vm, "latency_mean_ms", bn_histogram_mean(&m->latency));
+	bn_json_add_ms(vm, "latency_max_ms", m->latency.max_ns);
+	bn_json_add_ms(vm, "interval_p50_ms", bn_histogram_quantile(&m->interval, 0.50));
+	bn_json_add_ms(vm, "interval_p99_ms", bn_histogram_quantile(&m->interval, 0.99));
+	bn_json_add_uint(vm, "faults", m->faults);
+	bn_json_add_uint(vm, "restarts", m->restarts);
 }
 
-static struct json_object *vm_json(struct bn_vm *v)
+static struct json_object *vm_json(
+	struct bn_status_scheduler *scheduler, struct bn_vm *v, unsigned index)
 {
 	struct bn_vm_info info;
 	bn_vm_describe(v, &info);
 	struct json_object *vm = json_object_new_object();
-	add_text(vm, "name", info.settings->name);
-	add_text(vm, "state", info.state);
-	add_text(vm, "front_end", info.front_end);
-	add_text(vm, "socket", info.settings->socket);
+	bn_json_add_text(vm, "name", info.settings->name);
+	bn_json_add_text(vm, "state", info.state);
+	bn_json_add_text(vm, "front_end", info.front_end);
+	bn_json_add_text(vm, "socket", info.settings->socket);
 	struct json_object *scanouts = json_object_new_array();
 	for (unsigned i = 0; i < info.settings->num_scanouts; i++)
 		json_object_array_add(scanouts, json_object_new_string(info.settings->scanout[i]));
 	json_object_object_add(vm, "scanouts", scanouts);
 	json_object_object_add(vm, "features", feature_names(info.features));
-	add_uint(vm, "guest_memory_bytes", info.guest_memory);
-	add_uint(vm, "memory_max", info.settings->memory_max);
-	add_uint(vm, "buffers", info.buffers);
+	bn_json_add_uint(vm, "guest_memory_bytes", info.guest_memory);
+	bn_json_add_uint(vm, "memory_max", info.settings->memory_max);
+	bn_json_add_uint(vm, "buffers", info.buffers);
 	add_renderer(vm, &info);
 	add_stats(vm, &info.stats);
-	add_number(vm, "gpu_busy_percent", info.gpu_busy_percent);
+	bn_json_add_number(vm, "gpu_busy_percent", info.gpu_busy_percent);
 	add_monitor(vm, info.monitor);
+	bn_status_add_frames(vm, info.monitor);
+	bn_status_add_vm(vm, scheduler, index, info.monitor);
 	return vm;
 }
 
@@ -160,14 +134,15 @@ static struct json_object *output_json(struct bn_service *service, const struct 
 	const struct bn_output_config *config = bn_output_config(d->output);
 	struct json_object *output = json_object_new_object();
 	struct json_object *layers = json_object_new_array();
-	add_text(output, "name", config->name);
-	add_text(output, "kind", config->kind == BN_OUTPUT_WAYLAND ? "wayland" : "headless");
-	add_uint(output, "width", config->width);
-	add_uint(output, "height", config->height);
-	add_number(output, "refresh_hz", config->refresh_mhz / 1000.0);
-	add_text(output, "pacing", config->free_running ? "free" : "display");
-	add_bool(output, "enabled", d->enabled);
-	add_uint(output, "frames", bn_output_frames(d->output));
+	bn_json_add_text(output, "name", config->name);
+	bn_json_add_text(
+		output, "kind", config->kind == BN_OUTPUT_WAYLAND ? "wayland" : "headless");
+	bn_json_add_uint(output, "width", config->width);
+	bn_json_add_uint(output, "height", config->height);
+	bn_json_add_number(output, "refresh_hz", config->refresh_mhz / 1000.0);
+	bn_json_add_text(output, "pacing", config->free_running ? "free" : "display");
+	bn_json_add_bool(output, "enabled", d->enabled);
+	bn_json_add_uint(output, "frames", bn_output_frames(d->output));
 	for (size_t i = 0; i < service->num_vms; i++) {
 		if (bn_vm_uses_output(service->vm[i], d->output))
 			json_object_array_add(
@@ -184,14 +159,17 @@ struct json_object *bn_status_json(struct bn_service *service)
 	struct json_object *vms = json_object_new_array();
 	struct json_object *outputs = json_object_new_array();
 	const struct bn_gpu *gpu = &service->context.gpu;
-	add_text(status, "version", BN_VERSION);
-	add_uint(status, "pid", (uint64_t)getpid());
-	add_ms(status, "uptime_ms", bn_now_ns() - service->started_ns);
-	add_text(status, "gpu", gpu_kinds[gpu->kind]);
-	add_text(status, "gpu_path", gpu->path);
-	add_text(status, "gpu_reason", gpu->reason);
+	struct bn_status_scheduler scheduler;
+	bn_status_scheduler_init(&scheduler, service);
+	bn_json_add_text(status, "version", BN_VERSION);
+	bn_json_add_uint(status, "pid", (uint64_t)getpid());
+	bn_json_add_ms(status, "uptime_ms", bn_now_ns() - service->started_ns);
+	bn_json_add_text(status, "gpu", gpu_kinds[gpu->kind]);
+	bn_json_add_text(status, "gpu_path", gpu->path);
+	bn_json_add_text(status, "gpu_reason", gpu->reason);
+	bn_status_add_scheduler(status, &scheduler);
 	for (size_t i = 0; i < service->num_vms; i++)
-		json_object_array_add(vms, vm_json(service->vm[i]));
+		json_object_array_add(vms, vm_json(&scheduler, service->vm[i], (unsigned)i));
 	for (size_t i = 0; i < service->displays.count; i++)
 		json_object_array_add(outputs, output_json(service, &service->displays.display[i]));
 	json_object_object_add(status, "vms", vms);

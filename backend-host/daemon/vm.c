@@ -33,6 +33,8 @@ static void connection_reset(void *data)
 	bn_debug("%s: device reset: the renderer is replaced", vm->name);
 	bn_vu_session_detach(bn_vu_connection_session(vm->connection));
 	bn_vm_renderer_replace(vm);
+	/* Whatever ran too long went with the old driver. */
+	bn_arbiter_pardon(vm->context->arbiter, vm->index);
 }
 
 static void disconnect(struct bn_vm *vm)
@@ -173,6 +175,7 @@ int bn_vm_create(struct bn_vm **out, const struct bn_vm_context *context,
 		return ret;
 	}
 	vm->cgroup = bn_cgroup_create(context->cgroups, vm->name);
+	bn_arbiter_cgroup(context->arbiter, index, vm->cgroup);
 	init_shader_cache(vm);
 	*out = vm;
 	return 0;
@@ -188,6 +191,11 @@ void bn_vm_stop(struct bn_vm *vm)
 	vm->stopping = true;
 	if (vm->process)
 		bn_renderer_process_kill(vm->process);
+}
+
+void bn_vm_stuck(struct bn_vm *vm)
+{
+	bn_vm_renderer_fault(vm, "it does not go on");
 }
 
 void bn_vm_destroy(struct bn_vm *vm)

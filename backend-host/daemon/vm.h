@@ -41,6 +41,8 @@ int bn_vm_create(struct bn_vm **out, const struct bn_vm_context *context,
 void bn_vm_start(struct bn_vm *vm);
 /* Asks the renderer to end, without waiting: before destroying many. */
 void bn_vm_stop(struct bn_vm *vm);
+/* Its renderer does not go on: another one takes over. */
+void bn_vm_stuck(struct bn_vm *vm);
 /* Ends the renderer, removes the socket. NULL is allowed. */
 void bn_vm_destroy(struct bn_vm *vm);
 

@@ -32,6 +32,7 @@ struct bn_vm {
 	struct bn_renderer_process *process; /* NULL: none */
 	struct bn_renderer_link *link;       /* NULL: none */
 	struct bn_link_ready about;          /* valid when READY */
+	uint32_t priority;                   /* asked for, of its GPU contexts */
 	bool used;                           /* the renderer was given something of a front end */
 	bool want_fresh;                     /* the next renderer starts without a past */
 	bool replacing; /* the running one is ended on purpose: no death to count */
@@ -64,6 +65,8 @@ struct bn_vm {
 void bn_vm_renderer_start(struct bn_vm *vm);
 /* Ends the one that runs; another, fresh one follows by itself. */
 void bn_vm_renderer_replace(struct bn_vm *vm);
+/* Ends the one that runs for what it did; the next one takes over what it had. */
+void bn_vm_renderer_fault(struct bn_vm *vm, const char *what);
 /* Gives the session what it needs once both it and a renderer are there. */
 void bn_vm_renderer_offer(struct bn_vm *vm);
 int bn_vm_renderer_send(struct bn_vm *vm, enum bn_link_type type, const void *payload, size_t size,

@@ -99,6 +99,21 @@ int bn_vm_renderer_send(struct bn_vm *vm, enum bn_link_type type, const void *pa
 	return bn_renderer_link_send(vm->link, type, payload, size, fds, nfds, seq);
 }
 
+static uint32_t priority_of(const struct bn_vm *vm)
+{
+	static const uint32_t priorities[] = {
+		[BN_CLASS_BACKGROUND] = BN_LINK_PRIORITY_LOW,
+		[BN_CLASS_INTERACTIVE] = BN_LINK_PRIORITY_MEDIUM,
+		[BN_CLASS_SAFETY] = BN_LINK_PRIORITY_HIGH,
+	};
+	const struct bn_arbiter *arbiter = vm->context->arbiter;
+	struct bn_arbiter_vm params;
+	bn_arbiter_vm_params(vm->context->arbiter, vm->index, &params);
+	if (bn_arbiter_config(arbiter)->policy == BN_POLICY_NONE)
+		return BN_LINK_PRIORITY_MEDIUM;
+	return priorities[params.policy.vm_class];
+}
+
 static int send_hello(struct bn_vm *vm)
 {
 	const struct bn_gpu *gpu = &vm->context->gpu;
@@ -109,7 +124,9 @@ static int send_hello(struct bn_vm *vm)
 		.restore = vm->restored,
 		.journal_size = JOURNAL_SIZE,
 		.host_memory_max = vm->settings->memory_max,
+		.priority = priority_of(vm),
 	};
+	vm->priority = hello.priority;
 	snprintf(hello.vm, sizeof(hello.vm), "%s", vm->name);
 	int fds[BN_LINK_HELLO_FDS + 1] = {vm->journal_fd, vm->inflight_fd, vm->stats_fd,
 		vm->arbiter_fds.request, vm->arbiter_fds.grant, vm->arbiter_fds.arbiter_bell,
@@ -148,7 +165,7 @@ static void end_renderer(struct bn_vm *vm)
 	bn_renderer_process_kill(vm->process);
 }
 
-static void renderer_fault(struct bn_vm *vm, const char *what)
+void bn_vm_renderer_fault(struct bn_vm *vm, const char *what)
 {
 	vm->monitor.faults++;
 	if (bn_log_gate(&vm->faults))
@@ -159,16 +176,26 @@ static void renderer_fault(struct bn_vm *vm, const char *what)
 static int handle_deadline(void *data)
 {
 	struct bn_vm *vm = data;
-	renderer_fault(vm, vm->renderer_state == BN_VM_RENDERER_STARTING
+	bn_vm_renderer_fault(vm, vm->renderer_state == BN_VM_RENDERER_STARTING
 				   ? "it does not get ready"
 				   : "it does not answer");
 	return 0;
 }
 
+static void log_priority(const struct bn_vm *vm, const struct bn_link_ready *ready)
+{
+	static const char *const names[] = {"low", "medium", "high"};
+	if (ready->software || !ready->gl_renderer[0] || ready->priority > BN_LINK_PRIORITY_HIGH ||
+		ready->priority == vm->priority)
+		return;
+	bn_info("%s: its GPU contexts asked for %s priority, the driver granted %s", vm->name,
+		names[vm->priority], names[ready->priority]);
+}
+
 static void handle_ready(struct bn_vm *vm, const struct bn_link_ready *ready)
 {
 	if (vm->renderer_state != BN_VM_RENDERER_STARTING) {
-		renderer_fault(vm, "it was ready twice");
+		bn_vm_renderer_fault(vm, "it was ready twice");
 		return;
 	}
 	vm->about = *ready;
@@ -182,6 +209,7 @@ static void handle_ready(struct bn_vm *vm, const struct bn_link_ready *ready)
 		ready->sandbox & BN_LINK_SANDBOX_SECCOMP ? " seccomp" : "",
 		ready->sandbox & BN_LINK_SANDBOX_RLIMITS ? " rlimits" : "",
 		ready->sandbox == 0 ? " NONE" : "");
+	log_priority(vm, ready);
 	bn_vm_renderer_offer(vm);
 }
 
@@ -243,7 +271,7 @@ static void handle_message(
 	else if (header->type == BN_LINK_FAULT)
 		handle_fault(vm, payload);
 	else if (!handle_work(vm, header->type, payload, fds, nfds, &why))
-		renderer_fault(vm, why);
+		bn_vm_renderer_fault(vm, why);
 }
 
 static void handle_closed(void *data, const char *why)
@@ -291,8 +319,8 @@ static unsigned restart_wait(const struct bn_vm *vm, unsigned wait)
 static void forget_renderer(struct bn_vm *vm)
 {
 	bn_renderer_link_destroy(vm->link);
-	bn_renderer_process_destroy(vm->process);
 	bn_arbiter_detach(vm->context->arbiter, vm->index);
+	bn_renderer_process_destroy(vm->process);
 	vm->link = NULL;
 	vm->process = NULL;
 	vm->renderer_state = BN_VM_RENDERER_NONE;
@@ -396,10 +424,12 @@ void bn_vm_renderer_start(struct bn_vm *vm)
 	}
 	bn_error("%s: no renderer: %s; trying again in a second", vm->name, strerror(-ret));
 	vm->want_fresh = vm->want_fresh || !vm->restored;
-	if (vm->process)
+	if (vm->process) {
 		end_renderer(vm); /* its end starts the next one */
-	else
-		start_later(vm, 1000);
+		return;
+	}
+	bn_arbiter_detach(vm->context->arbiter, vm->index);
+	start_later(vm, 1000);
 }
 
 void bn_vm_renderer_replace(struct bn_vm *vm)
@@ -446,9 +476,10 @@ void bn_vm_renderer_finish(struct bn_vm *vm)
 	vm->deadline = NULL;
 	bn_renderer_link_destroy(vm->link);
 	vm->link = NULL;
+	bn_arbiter_detach(vm->context->arbiter, vm->index);
 	bn_renderer_process_destroy(vm->process);
 	vm->process = NULL;
-	bn_arbiter_detach(vm->context->arbiter, vm->index);
+	bn_arbiter_cgroup(vm->context->arbiter, vm->index, NULL);
 	bn_cgroup_destroy(vm->cgroup);
 	forget_memfds(vm);
 }

@@ -50,7 +50,8 @@
  *                                 the connection; it is not to send requests on it any more. A
  *                                 client too slow to read is disconnected.
  * "reset"       optionally "vm": NAME (default: all)
- *                               → histograms, misses and counts of frames begin anew (benchmarks)
+ *                               → histograms and misses ("frame", latency, interval, waits) begin
+ *                                 anew; other counters go on (for benchmarks)
  *
  * EVENT: "number" (from 1), "time_ns" (CLOCK_MONOTONIC), "wall": "2026-05-01T12:00:00.123Z",
  * "vm": NAME or "", "kind": tripped, stuck, quarantined, pardoned, ignores, silent, overrun, demoted,
@@ -74,10 +75,11 @@
  *	"quarantines", "ignored", "cpu_ms", "bound_ms" (0: none), "bound_violations", "admitted"}
  * of each VM "frame", release → present: {"count", "p50_ms", "p99_ms", "p999_ms", "max_ms",
  *	"mean_ms", "stddev_ms", "misses" (refreshes), "missed_frames", "longest_miss_run",
- *	"miss_causes": {"guest", "scheduler", "gpu", "compositor"} (refreshes), "response_p50_ms",
+ *	"miss_causes": {"guest", "scheduler", "gpu", "compositor"} (refreshes), "over_budget"
+ *	(frames), "idle" (frames not timed: the guest began long after it could), "response_p50_ms",
  *	"response_p99_ms", "response_max_ms", "guest_p50_ms", "guest_p99_ms" (release → first
  *	batch), "wait_p99_ms", "wait_max_ms" (grant waits of a frame), "gpu_p50_ms", "gpu_p99_ms",
- *	"period_ms", "recent_ms": [up to 60 frame times, oldest first]}
+ *	"gpu_max_ms", "period_ms", "recent_ms": [up to 60 frame times, oldest first]}
  */
 
 #endif
