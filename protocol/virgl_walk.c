@@ -13,6 +13,9 @@
 /* No texture is as wide; a buffer's width is in bytes. */
 #define TEXTURE_WIDTH_MAX 65536u
 
+/* What bn_virgl_piece_words() puts in front; the first piece is never shorter. */
+#define RESUME_WORDS 2u
+
 static uint64_t row_bytes(uint64_t width)
 {
 	return width > TEXTURE_WIDTH_MAX ? width : width * PIXEL_BYTES_MAX;
@@ -55,6 +58,18 @@ void bn_virgl_walk_begin(struct bn_virgl_walk *walk, struct bn_virgl_state *stat
 	const uint32_t *words, uint32_t count)
 {
 	*walk = (struct bn_virgl_walk){.words = words, .count = count, .state = state};
+}
+
+uint32_t *bn_virgl_piece_words(uint32_t *words, const struct bn_virgl_piece *piece, uint32_t *count)
+{
+	*count = piece->count;
+	words += piece->start;
+	if (piece->start < RESUME_WORDS)
+		return words;
+	words[-2] = CCMD_SET_SUB_CTX | 1u << 16;
+	words[-1] = piece->sub_ctx;
+	*count += RESUME_WORDS;
+	return words - RESUME_WORDS;
 }
 
 /* Takes one command into the piece that ends where it begins. False: it cannot be walked over. */
@@ -125,10 +140,13 @@ static bool take_group(struct bn_virgl_walk *walk, uint64_t max_cost_ns, bn_virg
 {
 	uint64_t too_dear = max_cost_ns > UINT64_MAX / 4 ? UINT64_MAX : max_cost_ns * 4;
 	uint32_t last = group->start, next;
+	group->sub_ctx = walk->state->sub->id;
 	if (!take(walk, group))
 		return false;
 	while (next = group->start + group->count, max_cost_ns && next < walk->count) {
-		if (!together(walk->state, walk->words[last] & 0xff, walk->words[next] & 0xff))
+		bool short_first = next < RESUME_WORDS;
+		if (!short_first &&
+			!together(walk->state, walk->words[last] & 0xff, walk->words[next] & 0xff))
 			break;
 		if (cost(data, &group->work) > too_dear) {
 			walk->state->sub->time_query = 0;
@@ -205,7 +223,8 @@ static void take_all(struct bn_virgl_walk *walk, struct bn_virgl_piece *piece)
 {
 	while (piece->start + piece->count < walk->count) {
 		take_plain(walk, 0, NULL, NULL, piece);
-		struct bn_virgl_piece rest = {.start = piece->start + piece->count};
+		struct bn_virgl_piece rest = {
+			.start = piece->start + piece->count, .sub_ctx = walk->state->sub->id};
 		if (rest.start >= walk->count || take(walk, piece))
 			continue;
 		rest.hostile_transfer = piece->hostile_transfer;

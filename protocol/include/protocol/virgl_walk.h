@@ -4,8 +4,9 @@
  * Header word (virglrenderer src/virgl_protocol.h): command | object type << 8 | length << 16,
  * length in 32-bit words without the header. virglrenderer keeps all decoding state in the context
  * between two submits (src/vrend_decode.c), so a stream may be cut before any command header,
- * provided that the pieces run in order, with no other command of that VM's context in between, and
- * that a failing piece ends the stream. The exceptions are in bn_virgl_cut().
+ * provided that the pieces run in order, with no other command of that VM's context in between, that
+ * each begins in the right sub-context (bn_virgl_piece_words()), and that a failing piece ends the
+ * stream. The exceptions are in bn_virgl_cut().
  *
  * The stream is private memory, copied from the guest's. Nothing in it is believed: a command that
  * reaches past the end, or whose payload is too short for what is looked at, ends the walk at that
@@ -53,12 +54,21 @@ void bn_virgl_state_destroy(struct bn_virgl_state *state);
 /* One piece to be executed in one go: words [start, start + count) of the stream. */
 struct bn_virgl_piece {
 	uint32_t start, count;
+	uint32_t sub_ctx; /* the sub-context that its first command is for */
 	struct bn_virgl_work work;
 	bool query_result; /* has GET_QUERY_RESULT: virglrenderer's fence must be asked for */
 	bool new_shader;   /* draws with shaders never drawn with together: they are compiled */
 	bool hostile_transfer; /* must not be executed, see bn_virgl_transfer_ok() */
 	uint64_t cost_ns;  /* as predicted when it was cut */
 };
+
+/* The words to execute for a piece: its own, and in front of all but a stream's first one a SET_SUB_CTX
+ * of sub_ctx, put where the words of the piece before were. For when a fence retires between two pieces
+ * and a query waits for its result, virglrenderer 1.1.0 leaves the context in the query's sub-context
+ * (src/vrend_renderer.c, vrend_renderer_check_queries()). words: the stream, whose pieces before this
+ * one are not needed any more. */
+uint32_t *bn_virgl_piece_words(
+	uint32_t *words, const struct bn_virgl_piece *piece, uint32_t *count);
 
 /* Predicts, for cutting. */
 typedef uint64_t bn_virgl_cost(void *data, const struct bn_virgl_work *work);
