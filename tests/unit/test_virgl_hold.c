@@ -259,19 +259,6 @@ static void test_broken(void)
 
 /* ---- generated streams ---- */
 
-/* May a cut fall between these two? By the rules of virgl_walk.h, written down once more. */
-static bool may_cut(uint32_t cmd, uint32_t next, bool long_shader)
-{
-	bool transfer = cmd == TRANSFER3D || cmd == COPY_TRANSFER3D;
-	if (transfer && (next == TRANSFER3D || next == COPY_TRANSFER3D || next == END_TRANSFERS))
-		return false;
-	if (cmd == SET_SUB_CTX || cmd == PIPE_RESOURCE_CREATE || cmd == CREATE_VIDEO_CODEC)
-		return false;
-	if (cmd == CREATE_SUB_CTX && next == SET_SUB_CTX)
-		return false;
-	return !long_shader;
-}
-
 static void put_random(unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -323,7 +310,7 @@ static void check_random(uint64_t max)
 	uint32_t cmd = 0, shader = 0;
 	for (uint32_t at = 0; at < bn_walk_stream.count; at += (bn_walk_words[at] >> 16) + 1) {
 		uint32_t next = bn_walk_words[at] & 0xff;
-		if (!at || may_cut(cmd, next, shader > 0))
+		if (!at || (bn_walk_may_cut(cmd, next) && !shader))
 			boundary[at / 64] |= 1ull << at % 64;
 		cmd = next;
 		if (cmd == CREATE_OBJECT &&

@@ -135,3 +135,15 @@ uint32_t bn_walk_random(uint32_t below)
 	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
 	return (uint32_t)((seed >> 33) % below);
 }
+
+bool bn_walk_may_cut(uint32_t header, uint32_t next)
+{
+	uint32_t cmd = header & 0xff;
+	next &= 0xff;
+	bool transfer = cmd == TRANSFER3D || cmd == COPY_TRANSFER3D;
+	if (transfer && (next == TRANSFER3D || next == COPY_TRANSFER3D || next == END_TRANSFERS))
+		return false;
+	if (cmd == CREATE_SUB_CTX && next == SET_SUB_CTX)
+		return false;
+	return cmd != SET_SUB_CTX && cmd != PIPE_RESOURCE_CREATE && cmd != CREATE_VIDEO_CODEC;
+}

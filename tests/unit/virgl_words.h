@@ -68,6 +68,10 @@ unsigned bn_walk_cut(uint64_t max);
 /* One of the first n pieces begins at that word. */
 bool bn_walk_starts_at(unsigned n, uint32_t word);
 
+/* Whether a cut may fall between these two headers, by virgl_walk.h; long shaders and queries are
+ * not considered. */
+bool bn_walk_may_cut(uint32_t header, uint32_t next);
+
 /* The same numbers in each run; below the limit. */
 uint32_t bn_walk_random(uint32_t below);
 
