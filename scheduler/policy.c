@@ -122,6 +122,7 @@ void bn_policy_vm_remove(struct bn_policy *p, unsigned vm, uint64_t now_ns)
 	p->held &= others;
 	p->best &= others;
 	p->leases &= others;
+	p->frames &= others;
 	p->revocable &= others;
 	memset(v, 0, sizeof(*v));
 	v->par.share = 1;
@@ -224,6 +225,7 @@ void bn_policy_return(struct bn_policy *p, unsigned vm, uint64_t now_ns)
 	p->granted &= ~BN_BIT(vm);
 	p->best &= ~BN_BIT(vm);
 	p->leases &= ~BN_BIT(vm);
+	p->frames &= ~BN_BIT(vm);
 	p->revocable &= ~BN_BIT(vm);
 	v->idle_ns = p->now_ns;
 	if (!(p->waiting & BN_BIT(vm)))

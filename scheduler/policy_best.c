@@ -15,39 +15,45 @@ static uint64_t vrt_of(const struct bn_vm *v, uint64_t ns)
 	return ns * BN_POLICY_VRT / v->weight;
 }
 
-/* The least virtual runtime of grants in slack, which others must not run away from while they
- * cannot ask; *stale_ns: when the first of them is too old to be waited for. */
-static uint64_t pace(const struct bn_policy *p, uint64_t *stale_ns)
+/* The least virtual runtimes at the GPU, which others must not run away from while those cannot ask: of
+ * grants in slack, and of grants that go against a budget now and in slack later. */
+struct pace {
+	uint64_t slack, reserved;
+	uint64_t stale_ns; /* when the first of them is too old to be waited for */
+};
+
+static struct pace look_at_pace(const struct bn_policy *p)
 {
-	uint64_t least = UINT64_MAX;
-	*stale_ns = UINT64_MAX;
+	struct pace pace = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
 	for (uint64_t m = p->best; m; m &= m - 1) {
 		const struct bn_vm *v = &p->vms[bn_lowest(m)];
-		uint64_t stale = v->grant_ns + BN_POLICY_STALE * v->par.batch_max_ns;
-		if (v->reserved || p->now_ns >= stale)
+		if (p->now_ns >= v->stale_ns)
 			continue;
-		*stale_ns = bn_least(*stale_ns, stale);
-		least = bn_least(least, v->vrt);
+		pace.stale_ns = bn_least(pace.stale_ns, v->stale_ns);
+		if (v->reserved)
+			pace.reserved = bn_least(pace.reserved, v->vrt);
+		else
+			pace.slack = bn_least(pace.slack, v->vrt);
 	}
-	return least;
+	return pace;
 }
 
-static void rank(const struct bn_policy *p, unsigned vm, struct choice *c)
+static void rank(struct bn_policy *p, unsigned vm, struct choice *c)
 {
-	const struct bn_vm *v = &p->vms[vm];
+	struct bn_vm *v = &p->vms[vm];
 	c->vm = vm;
 	c->reserved = false;
 	if (p->safety & BN_BIT(vm)) {
 		c->rank = RANK_OVERDRAWN;
 		c->key = v->seq;
-	} else if (p->servers & BN_BIT(vm) && v->left_ns > 0 &&
-		   v->cost_ns <= (uint64_t)v->left_ns) {
+	} else if (p->servers & BN_BIT(vm) && bn_server_fits(v)) {
 		c->rank = RANK_RESERVED;
 		c->key = bn_server_due(v);
 		c->reserved = true;
 	} else {
 		c->rank = RANK_SLACK;
 		c->key = v->vrt;
+		v->refused = true;
 	}
 	if (c->rank != RANK_OVERDRAWN && p->now_ns - v->ask_ns > BN_POLICY_STARVED_NS) {
 		c->rank = RANK_STARVED;
@@ -67,6 +73,85 @@ static bool goes_before(const struct bn_policy *p, const struct choice *a, const
 	return va->seq < vb->seq;
 }
 
+/* What safety VMs may take until then. */
+static uint64_t safety_until(const struct bn_policy *p, uint64_t ns)
+{
+	uint64_t sum = 0;
+	for (uint64_t m = p->safety; m; m &= m - 1) {
+		const struct bn_vm *v = &p->vms[bn_lowest(m)];
+		uint64_t times = bn_less(ns, p->now_ns) / v->par.period_ns + 1;
+		sum += times * (v->par.budget_ns + v->par.batches * p->machine.batch_overhead_ns);
+	}
+	return sum;
+}
+
+/* What has to be done by `due_ns`, if those that have reserved it get it and go on asking, and behind
+ * what else that is at the GPU. */
+static uint64_t demand(const struct bn_policy *p, uint64_t due_ns)
+{
+	uint64_t sum = 0;
+	for (uint64_t m = p->best; m; m &= m - 1) {
+		const struct bn_vm *v = &p->vms[bn_lowest(m)];
+		if (!v->reserved || v->left_ns <= 0 || bn_server_due(v) > due_ns) {
+			sum += bn_less(v->allow_ns, v->used_ns);
+			continue;
+		}
+		uint64_t left = (uint64_t)v->left_ns;
+		sum += left + (left / v->par.batch_max_ns + 1) * p->machine.dispatch_ns;
+	}
+	return sum;
+}
+
+/* Each time that a VM asks again, the others at the GPU are in front of it. One that would not get what
+ * it has reserved until its deadline that way is left alone with its likes. */
+static bool harms_reservation(
+	const struct bn_policy *p, const struct choice *c, struct bn_policy_decision *out)
+{
+	uint64_t cost = p->vms[c->vm].par.batch_max_ns;
+	for (uint64_t m = p->best; m; m &= m - 1) {
+		const struct bn_vm *v = &p->vms[bn_lowest(m)];
+		uint64_t due = bn_server_due(v);
+		if (!v->reserved || v->left_ns <= 0 || p->now_ns >= v->stale_ns ||
+			(c->reserved && c->key <= due))
+			continue;
+		if (p->now_ns + cost + demand(p, due) + safety_until(p, due) <= due)
+			continue;
+		bn_wake_at(out, bn_least(due, v->stale_ns));
+		return true;
+	}
+	return false;
+}
+
+/* The VM has run ahead of those that it shares slack with, by a batch, or by more from one that is busy with
+ * its budget. */
+static bool runs_away(const struct bn_policy *p, const struct choice *c, const struct pace *pace,
+	struct bn_policy_decision *out)
+{
+	const struct bn_vm *v = &p->vms[c->vm];
+	uint64_t batch = vrt_of(v, v->par.batch_max_ns);
+	if (bn_less(v->vrt, pace->slack) <= batch &&
+		bn_less(v->vrt, pace->reserved) <= BN_POLICY_LEAD * batch)
+		return false;
+	bn_wake_at(out, pace->stale_ns);
+	return true;
+}
+
+/* True when it may not go beside those at the GPU. */
+static bool stays_behind(const struct bn_policy *p, const struct choice *c, const struct pace *pace,
+	struct bn_policy_decision *out)
+{
+	const struct bn_vm *v = &p->vms[c->vm];
+	if (!p->best || c->rank == RANK_STARVED)
+		return false;
+	if (!harms_reservation(p, c, out) && (c->rank != RANK_SLACK || !runs_away(p, c, pace, out)))
+		return false;
+	if (c->rank != RANK_OVERDRAWN)
+		bn_wake_at(out, v->ask_ns + BN_POLICY_STARVED_NS + 1);
+	if (c->rank == RANK_SLACK && p->servers & BN_BIT(c->vm))
+		bn_wake_at(out, bn_server_due(v));
+	return true;
+}
+
 static void give_best(struct bn_policy *p, const struct choice *c, uint64_t outstanding_ns,
 	struct bn_policy_decision *out)
 {
@@ -81,7 +166,7 @@ static void give_best(struct bn_policy *p, const struct choice *c, uint64_t outs
 	/* Small batches share a grant; of what cannot be cut there is one in it, which must not
 	 * be refused by `until` either. */
 	uint64_t most = v->par.batch_max_ns;
-	if (c->reserved)
+	if (c->reserved && v->cost_ns <= (uint64_t)v->left_ns)
 		most = bn_least(most, (uint64_t)v->left_ns);
 	uint64_t allow = most * BN_TRUST_ONE / v->trust.scale;
 	uint64_t head = bn_least(v->predicted_ns, v->par.batch_max_ns);
@@ -89,6 +174,8 @@ static void give_best(struct bn_policy *p, const struct choice *c, uint64_t outs
 		until = UINT64_MAX;
 	bn_next_give(p, c->vm, BN_GRANT_BATCH, allow > head ? allow : head, until, out);
 	v->allow_ns = most;
+	v->stale_ns =
+		p->now_ns + BN_POLICY_STALE * (outstanding_ns + most + p->machine.dispatch_ns);
 	v->reserved = c->reserved;
 	if (!c->reserved)
 		bn_server_advance(v, v->cost_ns);
@@ -139,23 +226,17 @@ void bn_next_best(struct bn_policy *p, uint64_t ready, struct bn_policy_decision
 	/* Whoever has a lease, even one that is being taken back, may use all places. */
 	if (p->leases || (unsigned)__builtin_popcountll(p->best) >= p->machine.in_flight)
 		return;
-	uint64_t outstanding = bn_guard_outstanding(p), stale, pace_vrt = pace(p, &stale);
+	uint64_t outstanding = bn_guard_outstanding(p);
+	struct pace pace = look_at_pace(p);
 	struct bn_guard general;
 	bn_guard_look(p, BN_POLICY_COMPOSITOR, &general);
 	struct choice best = {.vm = BN_POLICY_VMS_MAX};
 	for (uint64_t m = ready; m; m &= m - 1) {
 		struct choice c;
 		unsigned vm = bn_lowest(m);
-		const struct bn_vm *v = &p->vms[vm];
 		rank(p, vm, &c);
-		if (c.rank == RANK_SLACK && v->vrt > pace_vrt &&
-			v->vrt - pace_vrt > vrt_of(v, v->par.batch_max_ns)) {
-			bn_wake_at(out, stale);
-			bn_wake_at(out, v->ask_ns + BN_POLICY_STARVED_NS + 1);
-			if (p->servers & BN_BIT(vm))
-				bn_wake_at(out, bn_server_due(v));
+		if (stays_behind(p, &c, &pace, out))
 			continue;
-		}
 		c.guard = general;
 		if (c.rank == RANK_OVERDRAWN)
 			bn_guard_look(p, vm, &c.guard);
@@ -165,6 +246,6 @@ void bn_next_best(struct bn_policy *p, uint64_t ready, struct bn_policy_decision
 	}
 	if (best.vm == BN_POLICY_VMS_MAX)
 		return;
-	raise_floor(p, ready, pace_vrt);
+	raise_floor(p, ready, bn_least(pace.slack, pace.reserved));
 	give_best(p, &best, outstanding, out);
 }

@@ -32,6 +32,8 @@ void bn_next_give(struct bn_policy *p, unsigned vm, uint32_t kind, uint64_t allo
 		p->best |= BN_BIT(vm);
 	if (kind == BN_GRANT_LEASE)
 		p->leases |= BN_BIT(vm);
+	if (kind == BN_GRANT_FRAME)
+		p->frames |= BN_BIT(vm);
 	v->stats.grants++;
 	v->stats.leases += kind == BN_GRANT_LEASE;
 	out->what = BN_DECIDE_GRANT;
@@ -140,18 +142,15 @@ static bool next_revoke(struct bn_policy *p, struct bn_policy_decision *out)
 /* The safety VMs for whose frame the GPU is kept although nothing of it waits for a grant. */
 static uint64_t keeping(const struct bn_policy *p, uint64_t *until_ns)
 {
-	uint64_t mask = 0;
-	for (uint64_t m = p->safety; m; m &= m - 1) {
+	uint64_t mask = p->frames;
+	for (uint64_t m = p->safety & ~p->held & ~p->granted & ~p->waiting; m; m &= m - 1) {
 		unsigned vm = bn_lowest(m);
 		const struct bn_vm *v = &p->vms[vm];
-		bool granted = p->granted & BN_BIT(vm);
-		if (granted && v->grant == BN_GRANT_FRAME) {
-			mask |= BN_BIT(vm);
-		} else if (v->open && !granted && v->dry && v->left_ns > 0 &&
-			   !(p->held & BN_BIT(vm)) && p->now_ns < v->dry_ns + v->par.gap_ns) {
-			mask |= BN_BIT(vm);
-			*until_ns = bn_least(*until_ns, v->dry_ns + v->par.gap_ns);
-		}
+		uint64_t end = v->dry_ns + v->par.gap_ns;
+		if (!v->open || !v->dry || v->left_ns <= 0 || p->now_ns >= end)
+			continue;
+		mask |= BN_BIT(vm);
+		*until_ns = bn_least(*until_ns, end);
 	}
 	return mask;
 }

@@ -25,8 +25,11 @@
 /* Debt beyond that many budgets is forgiven (of a safety VM: beyond half of one), and so is a lead
  * in virtual runtime of more than that many longest batches: nobody waits for ever. */
 #define BN_POLICY_DEBT_MAX 8
-/* A grant that lasts longer than that many longest batches does not keep others back any more. */
-#define BN_POLICY_STALE 4
+/* A grant that lasts that many times longer than it and what is in front of it should does not keep others
+ * back any more. */
+#define BN_POLICY_STALE 2
+/* Batches by which a VM in slack may run ahead of one that is busy with its budget. */
+#define BN_POLICY_LEAD 4
 /* Units of virtual runtime in a nanosecond of a VM with share 1. */
 #define BN_POLICY_VRT 64u
 
@@ -71,7 +74,7 @@ struct bn_vm {
 	/* What it has. */
 	uint32_t grant; /* enum bn_grant_kind */
 	bool reserved;  /* goes against its budget */
-	uint64_t grant_ns, until_ns;
+	uint64_t grant_ns, until_ns, stale_ns;
 	uint64_t allow_ns, used_ns; /* true cost it may come to, charged so far */
 	uint64_t advance;           /* virtual runtime charged ahead of the first charge */
 
@@ -79,6 +82,7 @@ struct bn_vm {
 	uint64_t start_ns; /* of the period */
 	int64_t left_ns;   /* negative: debt */
 	int64_t filled_ns; /* what the period began with */
+	bool refused;      /* in this period a batch did not fit into what was left */
 	uint64_t vrt;
 
 	/* The frame of a safety VM. */
@@ -103,7 +107,7 @@ struct bn_policy {
 	uint64_t safety;  /* safety VMs with a budget */
 	uint64_t servers; /* others with a budget */
 	uint64_t best;    /* best-effort grants at the GPU: batches and leases of VMs */
-	uint64_t leases;
+	uint64_t leases, frames;
 	uint64_t revocable; /* leases and frame grants that have not been revoked */
 	struct bn_vm vms[BN_POLICY_VMS_MAX];
 };
@@ -145,6 +149,14 @@ void bn_policy_take_params(struct bn_policy_vm *to, const struct bn_policy_vm *f
 void bn_server_configure(struct bn_policy *p, unsigned vm);
 /* A period begins now with a full budget. */
 void bn_server_start(struct bn_policy *p, struct bn_vm *v);
+/* A-priori enforcement: the head batch fits into what is left of the budget. One that is longer than a
+ * whole budget could never; it goes while anything is left, and the rest is debt. */
+static inline bool bn_server_fits(const struct bn_vm *v)
+{
+	if (v->left_ns <= 0)
+		return false;
+	return v->cost_ns <= (uint64_t)v->left_ns || v->cost_ns > v->par.budget_ns;
+}
 /* Brings the budgets of these VMs up to date. */
 void bn_server_refill(struct bn_policy *p, uint64_t mask);
 /* A display has shown a frame: the safety VM's period begins there. */

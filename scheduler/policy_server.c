@@ -46,17 +46,21 @@ void bn_server_start(struct bn_policy *p, struct bn_vm *v)
 	v->left_ns = v->filled_ns = (int64_t)v->par.budget_ns;
 }
 
-/* `periods` new budgets, of which the debt is paid first. */
+/* `periods` new budgets, of which the debt is paid first. What was left lapses, unless the VM had a batch
+ * that did not fit into it: such a rest is added to the next budget, once. */
 static void pay(struct bn_vm *v, uint64_t periods)
 {
-	int64_t budget = (int64_t)v->par.budget_ns;
+	int64_t budget = (int64_t)v->par.budget_ns, rest = 0;
+	if (v->refused && v->left_ns > 0)
+		rest = (int64_t)bn_least((uint64_t)v->left_ns, v->par.batch_max_ns);
 	if (v->left_ns >= 0 || periods > BN_POLICY_DEBT_MAX + 1)
-		v->left_ns = budget;
+		v->left_ns = budget + rest;
 	else
 		v->left_ns += (int64_t)periods * budget;
-	if (v->left_ns > budget)
-		v->left_ns = budget;
+	if (v->left_ns > budget + rest)
+		v->left_ns = budget + rest;
 	v->filled_ns = v->left_ns;
+	v->refused = false;
 }
 
 void bn_server_refill(struct bn_policy *p, uint64_t mask)

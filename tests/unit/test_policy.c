@@ -891,8 +891,8 @@ static void test_pace(void)
 	now += 2 * MS;
 	ask(RADIO, 2 * MS);
 	give_back(RADIO, 3 * MS);
-	CU_ASSERT(waits(granted_ns + 8 * MS));
-	now = granted_ns + 8 * MS;
+	CU_ASSERT(waits(granted_ns + 4 * MS + 100 * US));
+	now = granted_ns + 4 * MS + 100 * US;
 	CU_ASSERT(granted(RADIO, BN_GRANT_BATCH));
 }
 
