@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -22,6 +23,7 @@
 #include "top.h"
 
 #define ANSWER_NS (5 * BN_NS_PER_S)
+#define ONCE_NS 300000000
 
 enum question { ASK_STATUS, ASK_ADMIT, ASK_EVENTS, ASK_RESET };
 
@@ -279,16 +281,28 @@ static unsigned print_columns(void)
 	return n >= 20 && n <= 1000 ? (unsigned)n : 80;
 }
 
-static int print_once(struct session *s)
+/* One status into s->top; 0 or 1. */
+static int ask_once(struct session *s)
 {
 	struct json_object *answer;
-	struct bn_grid g;
-	int ret = bn_ctl_request(s->options, bn_json_request("status"), &answer);
-	if (ret != 0) {
+	if (bn_ctl_request(s->options, bn_json_request("status"), &answer) != 0) {
 		json_object_put(answer);
 		return 1;
 	}
 	bn_top_status(&s->top, answer);
+	return 0;
+}
+
+/* Two answers, so that rates are those of a time of our own. */
+static int print_once(struct session *s)
+{
+	const struct timespec between = {.tv_nsec = ONCE_NS};
+	struct bn_grid g;
+	if (ask_once(s) != 0)
+		return 1;
+	nanosleep(&between, NULL);
+	if (ask_once(s) != 0)
+		return 1;
 	if (bn_grid_init(&g, bn_top_once_rows(&s->top), print_columns(), s->ascii) < 0)
 		return 1;
 	bn_top_draw_once(&s->top, &g);

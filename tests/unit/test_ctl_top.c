@@ -231,6 +231,18 @@ static void test_nothing(void)
 	end();
 }
 
+/* Before the first frame. */
+static void test_no_frame(void)
+{
+	begin();
+	give(1000, "{\"name\":\"a\",\"fps\":0,\"frame\":{\"count\":0,\"p50_ms\":0,\"p99_ms\":0,"
+		   "\"max_ms\":0,\"misses\":0,\"recent_ms\":[]}}");
+	draw(24, 80, false);
+	row_is(3,
+		">a          -    -     0.0              -     -     - -        -    -      0   -");
+	end();
+}
+
 static void test_not_admitted(void)
 {
 	begin();
@@ -483,6 +495,7 @@ int main(void)
 		{"every size", test_sizes},
 		{"long and hostile names", test_names},
 		{"missing fields and junk", test_nothing},
+		{"no frame yet", test_no_frame},
 		{"not admitted", test_not_admitted},
 		{"32 VMs", test_many},
 		{"between two answers", test_rates},
