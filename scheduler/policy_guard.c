@@ -54,6 +54,18 @@ uint64_t bn_guard_outstanding(const struct bn_policy *p)
 	return sum;
 }
 
+/* How often `other` can be in the way of a frame that has d_ns: between VMs whose frames wait, the earlier
+ * deadline goes first, so each release within that time counts once, or the one before them if it is late.
+ * A gap lets one more in, as long as there are more. */
+static uint64_t times_within(const struct bn_policy_machine *machine,
+	const struct bn_policy_vm *other, uint64_t d_ns, unsigned gaps)
+{
+	uint64_t other_d = bn_less(other->period_ns, machine->lead_ns);
+	uint64_t without_gaps = d_ns / other->period_ns + 1;
+	uint64_t at_most = (d_ns + other_d) / other->period_ns + 1;
+	return bn_least(without_gaps + gaps, at_most);
+}
+
 uint64_t bn_guard_others(const struct bn_policy_machine *machine,
 	const struct bn_policy_vm *const vms[BN_POLICY_VMS_MAX], unsigned vm)
 {
@@ -65,7 +77,7 @@ uint64_t bn_guard_others(const struct bn_policy_machine *machine,
 		/* Its frame keeps the GPU also while nothing of it is queued. */
 		uint64_t kept = o->batches > 1 ? (o->batches - 1) * o->gap_ns : 0;
 		uint64_t frame = o->budget_ns + o->batches * machine->batch_overhead_ns + kept;
-		sum += (d / o->period_ns + 1) * frame;
+		sum += times_within(machine, o, d, vms[vm]->gaps) * frame;
 	}
 	return sum;
 }

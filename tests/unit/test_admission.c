@@ -122,6 +122,15 @@ static void test_other_safety(void)
 	CU_ASSERT_EQUAL(a.vm[0].others_ns, 2 * MS(1 + 3 * 0.15 + 2 * 0.2));
 	CU_ASSERT_EQUAL(a.vm[0].r_ns, MS(2 + 5 + 0.6) + a.vm[0].others_ns);
 	CU_ASSERT_TRUE(a.vm[0].admitted);
+	/* In a gap one more frame can begin; three fit in. */
+	params[0].gaps = 1;
+	test();
+	CU_ASSERT_EQUAL(a.vm[0].others_ns, 3 * MS(1 + 3 * 0.15 + 2 * 0.2));
+	params[0].gaps = 9;
+	test();
+	CU_ASSERT_EQUAL(a.vm[0].others_ns, 3 * MS(1 + 3 * 0.15 + 2 * 0.2));
+	params[0].gaps = 0;
+	test();
 	/* A frame of the cluster in front of it: 2 + 1.45 + 5 + 0.6 + 1.5 > 6.335. */
 	CU_ASSERT_EQUAL(a.vm[2].others_ns, MS(5 + 0.6 + 1.5));
 	CU_ASSERT_FALSE(a.vm[2].admitted);
