@@ -109,6 +109,9 @@ struct bn_arbiter_stats {
 	bool quarantined, attached;
 };
 void bn_arbiter_stats(struct bn_arbiter *arbiter, unsigned vm, struct bn_arbiter_stats *out);
+/* That VM's histogram of waits begins anew; BN_POLICY_VMS_MAX: the one of decisions. Counters go
+ * on. */
+void bn_arbiter_reset_figures(struct bn_arbiter *arbiter, unsigned vm);
 struct bn_arbiter_totals {
 	struct bn_histogram decision; /* doorbell heard → grants written */
 	uint64_t wakeups, late;

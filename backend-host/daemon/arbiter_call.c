@@ -269,6 +269,13 @@ void bn_arbiter_stats(struct bn_arbiter *a, unsigned vm, struct bn_arbiter_stats
 		bn_event_signal(a->control);
 }
 
+void bn_arbiter_reset_figures(struct bn_arbiter *a, unsigned vm)
+{
+	pthread_mutex_lock(&a->lock);
+	bn_histogram_init(vm < BN_POLICY_VMS_MAX ? &a->vm[vm].wait : &a->totals.decision);
+	pthread_mutex_unlock(&a->lock);
+}
+
 void bn_arbiter_totals(struct bn_arbiter *a, struct bn_arbiter_totals *out)
 {
 	begin(a);

@@ -117,6 +117,8 @@ static struct json_object *do_reset(
 		if (vm < 0)
 			return error;
 	}
+	if (vm < 0)
+		bn_arbiter_reset_figures(service->context.arbiter, BN_POLICY_VMS_MAX);
 	for (size_t i = 0; i < service->num_vms; i++) {
 		if (vm < 0 || (size_t)vm == i)
 			bn_vm_reset_figures(service->vm[i]);

@@ -150,23 +150,37 @@ static void keep(struct bn_events *e, struct bn_event *event)
 		e->added(e->data, kept);
 }
 
-void bn_events_add(struct bn_events *e, unsigned vm, enum bn_event_kind kind, const char *fmt, ...)
+static void add(struct bn_events *e, unsigned vm, enum bn_event_kind kind, bool log,
+	const char *fmt, va_list args)
 {
 	if (!e || kind >= BN_EVENT_KINDS)
 		return;
 	struct bn_event event = {.time_ns = bn_now_ns(), .kind = kind};
 	event.vm = vm < BN_EVENTS_NO_VM ? vm : BN_EVENTS_NO_VM;
 	clock_gettime(CLOCK_REALTIME, &event.wall);
-	va_list args;
-	va_start(args, fmt);
 	vsnprintf(event.text, sizeof(event.text), fmt, args);
-	va_end(args);
 	make_printable(event.text);
 	struct vm *v = &e->vm[event.vm];
-	if (bn_log_gate(&v->gate[kind]))
+	if (log && bn_log_gate(&v->gate[kind]))
 		log_event(e, &event, v->gate[kind]);
 	if (admit(v, &event))
 		keep(e, &event);
+}
+
+void bn_events_add(struct bn_events *e, unsigned vm, enum bn_event_kind kind, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	add(e, vm, kind, true, fmt, args);
+	va_end(args);
+}
+
+void bn_events_note(struct bn_events *e, unsigned vm, enum bn_event_kind kind, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	add(e, vm, kind, false, fmt, args);
+	va_end(args);
 }
 
 void bn_events_arbiter(struct bn_events *e, const struct bn_arbiter_event *event)

@@ -55,6 +55,9 @@ void bn_events_destroy(struct bn_events *events);
  * logged. */
 void bn_events_add(struct bn_events *events, unsigned vm, enum bn_event_kind kind, const char *fmt,
 	...) __attribute__((format(printf, 4, 5)));
+/* The same for what the log has already. */
+void bn_events_note(struct bn_events *events, unsigned vm, enum bn_event_kind kind,
+	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* What the arbiter says, in words. */
 void bn_events_arbiter(struct bn_events *events, const struct bn_arbiter_event *event);
 

@@ -44,7 +44,6 @@ struct bn_vm {
 	struct wl_event_source *retry; /* timer of the back-off; NULL: never needed yet */
 	/* Timer of what the renderer owes; NULL: never needed yet. */
 	struct wl_event_source *deadline;
-	unsigned long faults; /* gate of the log */
 	struct bn_cgroup *cgroup;
 	/* Bytes of guest memory that its limit allows for; UINT64_MAX: not set yet. */
 	uint64_t guest_memory_limit;

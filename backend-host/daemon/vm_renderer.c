@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "events.h"
 
 /* Sparse: only what is written takes memory. Room for every resource with the longest backing
  * list, twice (the journal has two halves). */
@@ -168,8 +169,8 @@ static void end_renderer(struct bn_vm *vm)
 void bn_vm_renderer_fault(struct bn_vm *vm, const char *what)
 {
 	vm->monitor.faults++;
-	if (bn_log_gate(&vm->faults))
-		bn_error("%s: FAULT: the renderer is replaced: %s", vm->name, what);
+	bn_events_add(vm->context->events, vm->index, BN_EVENT_FAULT,
+		"FAULT: the renderer is replaced: %s", what);
 	end_renderer(vm);
 }
 
@@ -216,9 +217,8 @@ static void handle_ready(struct bn_vm *vm, const struct bn_link_ready *ready)
 static void handle_fault(struct bn_vm *vm, const struct bn_link_fault *fault)
 {
 	vm->monitor.faults++;
-	if (bn_log_gate(&vm->faults))
-		bn_warn("%s: FAULT%s: %s", vm->name, fault->fatal ? ", the renderer ends" : "",
-			fault->text);
+	bn_events_add(vm->context->events, vm->index, BN_EVENT_FAULT, "FAULT%s: %s",
+		fault->fatal ? ", the renderer ends" : "", fault->text);
 }
 
 static bool handle_ack(struct bn_vm *vm, const struct bn_link_ack *ack, const char **why)
@@ -338,6 +338,9 @@ static unsigned note_death(struct bn_vm *vm, const struct bn_renderer_exit *how)
 		how->signalled ? "was ended by signal" : "ended with status", how->code,
 		wait > 0 ? "it dies again and again: the next one starts in a second"
 			 : "the next one takes over");
+	bn_events_note(vm->context->events, vm->index, BN_EVENT_RESTART,
+		"the renderer %s %d and is started anew",
+		how->signalled ? "was ended by signal" : "ended with status", how->code);
 	vm->monitor.restarts++;
 	if (!vm->connection || !vm->used) {
 		vm->want_fresh = true;

@@ -38,6 +38,7 @@ static const struct {
 	int line;         /* 0: the file as a whole */
 	const char *word; /* which the message must have */
 } mistakes[] = {
+	{"metrics-listen=0.0.0.0:9273\n[vm a]\n", 3, "127.0.0.1"},
 	{"[vm a]\nscanout.0=none\n", 3, "none"},
 	{"[output a]\nmode=big\n[vm a]\n", 4, "WIDTHxHEIGHT"},
 	{"[output a]\nmode=0x100\n[vm a]\n", 4, "8192"},

@@ -2,6 +2,7 @@
  * events, and parameters that are changed while everything runs. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -605,6 +606,7 @@ static void test_reset(void)
 	json_object_put(answer);
 	CU_ASSERT_EQUAL(e2e_vm_int(&e, "cluster", "frame.count"), 0);
 	CU_ASSERT_EQUAL(e2e_vm_int(&e, "cluster", "frame.misses"), 0);
+	CU_ASSERT_EQUAL(e2e_vm_int(&e, "cluster", "scheduler.wait_max_ms"), 0);
 	CU_ASSERT_TRUE(e2e_vm_int(&e, "cockpit", "frame.count") > 0);
 	CU_ASSERT_EQUAL(e2e_vm_int(&e, "cluster", "frames_presented"), presented);
 	json_object_put(ask("{\"command\":\"reset\"}"));
@@ -612,6 +614,21 @@ static void test_reset(void)
 	draw(10);
 	CU_ASSERT_TRUE(e2e_vm_int(&e, "cluster", "frame.count") >= 5);
 	CU_ASSERT_TRUE(e2e_vm_int(&e, "cluster", "frame.count") <= 10);
+}
+
+/* A renderer that dies is an event, and the figures go on with its successor. */
+static void test_death(void)
+{
+	int64_t pid = e2e_vm_int(&e, "cockpit", "renderer_pid");
+	CU_ASSERT_TRUE_FATAL(pid > 0);
+	kill((pid_t)pid, SIGKILL);
+	CU_ASSERT_TRUE(e2e_vm_wait(&e, "cockpit", "restarts", 1));
+	struct json_object *answer = ask("{\"command\":\"events\"}");
+	struct json_object *event = event_of(answer, 0);
+	CU_ASSERT_STRING_EQUAL(text_of(event, "kind"), "restart");
+	CU_ASSERT_STRING_EQUAL(text_of(event, "vm"), "cockpit");
+	CU_ASSERT_PTR_NOT_NULL(strstr(text_of(event, "text"), "signal 9"));
+	json_object_put(answer);
 }
 
 /* The list of events, made long: longer than a message may be. */
@@ -668,6 +685,7 @@ int main(void)
 		{"following events", test_follow},
 		{"reset", test_reset},
 		{"a long answer", test_long_answer},
+		{"a renderer dies", test_death},
 		{"service stops", test_stop},
 		CU_TEST_INFO_NULL,
 	};

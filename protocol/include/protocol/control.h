@@ -50,7 +50,8 @@
  *                                 the connection; it is not to send requests on it any more. A
  *                                 client too slow to read is disconnected.
  * "reset"       optionally "vm": NAME (default: all)
- *                               → histograms and misses ("frame", latency, interval, waits) begin
+ *                               → histograms and misses ("frame", latency, interval, waits, and
+ *                                 without "vm" the decision times) begin
  *                                 anew; other counters go on (for benchmarks)
  *
  * EVENT: "number" (from 1), "time_ns" (CLOCK_MONOTONIC), "wall": "2026-05-01T12:00:00.123Z",
