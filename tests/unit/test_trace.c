@@ -278,7 +278,7 @@ static void test_writers(void)
 		w[i] = (struct writer){t, i, 0};
 		CU_ASSERT_EQUAL_FATAL(pthread_create(&thread[i], NULL, write_many, &w[i]), 0);
 	}
-	for (unsigned i = 0; i < 500 || seen < 1000; i++) {
+	for (unsigned i = 0; i < 2000 || seen < 4000; i++) {
 		long n;
 		struct json_object *trace = written(t, 0, &n);
 		struct json_object *list = events_of(trace);
