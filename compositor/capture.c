@@ -34,9 +34,9 @@ bool bn_layer_view(const struct bn_layer *layer, struct bn_view *view)
 
 	if (layer->dead || !frame->buffer)
 		return false;
-	if (!clip_axis(layer->x, frame->src_width, 0, config->width, &view->x, &view->width,
+	if (!clip_axis(layer->place.at.x, frame->src_width, 0, config->width, &view->x, &view->width,
 		    &view->src_x) ||
-		!clip_axis(layer->y, frame->src_height, 0, config->height, &view->y, &view->height,
+		!clip_axis(layer->place.at.y, frame->src_height, 0, config->height, &view->y, &view->height,
 			&view->src_y))
 		return false;
 	view->src_x += frame->src_x;
@@ -49,8 +49,8 @@ bool bn_cursor_view(const struct bn_layer *layer, struct bn_view *view)
 {
 	const struct bn_cursor *cursor = &layer->cursor;
 	struct bn_view inside;
-	int64_t x = (int64_t)layer->x + cursor->x - cursor->hot_x;
-	int64_t y = (int64_t)layer->y + cursor->y - cursor->hot_y;
+	int64_t x = (int64_t)layer->place.at.x + cursor->x - cursor->hot_x;
+	int64_t y = (int64_t)layer->place.at.y + cursor->y - cursor->hot_y;
 
 	if (!cursor->visible || !bn_layer_view(layer, &inside))
 		return false;

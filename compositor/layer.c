@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,35 @@ void bn_output_leave(struct bn_output *output)
 	}
 }
 
+/* Roles that z orders among each other share a rank. */
+static int rank(const struct bn_layer *layer)
+{
+	return layer->place.role == BN_ROLE_FALLBACK;
+}
+
+static bool is_above(const struct bn_layer *a, const struct bn_layer *b)
+{
+	if (rank(a) != rank(b))
+		return rank(a) > rank(b);
+	if (a->place.z != b->place.z)
+		return a->place.z > b->place.z;
+	return a->age > b->age;
+}
+
+static void insert_by_height(struct bn_layer *layer)
+{
+	struct wl_list *after = layer->output->layers.prev;
+
+	while (after != &layer->output->layers) {
+		struct bn_layer *below = wl_container_of(after, below, link);
+
+		if (is_above(layer, below))
+			break;
+		after = after->prev;
+	}
+	wl_list_insert(after, &layer->link);
+}
+
 struct bn_layer *bn_layer_create(
 	struct bn_output *output, const struct bn_layer_listener *listener, void *data)
 {
@@ -41,7 +71,10 @@ struct bn_layer *bn_layer_create(
 	layer->output = output;
 	layer->listener = listener;
 	layer->data = data;
-	wl_list_insert(output->layers.prev, &layer->link);
+	layer->place = bn_place_default;
+	layer->vm = UINT32_MAX;
+	layer->age = output->layers_made++;
+	insert_by_height(layer);
 	output->layer_count++;
 	return layer;
 }
@@ -70,11 +103,55 @@ void bn_layer_destroy(struct bn_layer *layer)
 
 void bn_layer_set_position(struct bn_layer *layer, int32_t x, int32_t y)
 {
-	if (layer->x == x && layer->y == y)
+	struct bn_place place = layer->place;
+
+	place.at.x = x;
+	place.at.y = y;
+	bn_layer_set_place(layer, &place);
+}
+
+static bool same_rect(const struct bn_rect *a, const struct bn_rect *b)
+{
+	return a->x == b->x && a->y == b->y && a->width == b->width && a->height == b->height;
+}
+
+static bool same_place(const struct bn_place *a, const struct bn_place *b)
+{
+	return same_rect(&a->crop, &b->crop) && same_rect(&a->at, &b->at) &&
+	       a->transform == b->transform && a->alpha == b->alpha && a->blend == b->blend &&
+	       a->hidden == b->hidden && a->z == b->z && a->role == b->role;
+}
+
+void bn_layer_set_place(struct bn_layer *layer, const struct bn_place *place)
+{
+	if (same_place(&layer->place, place))
 		return;
-	layer->x = x;
-	layer->y = y;
+	layer->place = *place;
+	wl_list_remove(&layer->link);
+	insert_by_height(layer);
 	layer->output->impl->schedule(layer->output);
+}
+
+const struct bn_place *bn_layer_place(const struct bn_layer *layer)
+{
+	return &layer->place;
+}
+
+void bn_layer_set_owner(struct bn_layer *layer, const char *name, uint32_t vm, unsigned planes)
+{
+	snprintf(layer->name, sizeof(layer->name), "%s", name);
+	layer->vm = vm;
+	layer->planes = planes;
+}
+
+const char *bn_layer_name(const struct bn_layer *layer)
+{
+	return layer->name;
+}
+
+const struct bn_frame *bn_layer_current(const struct bn_layer *layer)
+{
+	return &layer->current;
 }
 
 /* Cuts [*start, *start + *length) at limit; both may come from a guest. */

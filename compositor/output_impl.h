@@ -66,10 +66,22 @@ struct bn_output_impl {
 	void (*resize)(struct bn_output *output);
 	/* Frees layer->impl_data. */
 	void (*layer_finish)(struct bn_layer *layer);
+	/* The rest may be NULL: then the layer is composed by whoever looks (shown), there are no
+	 * planes, the common counters stand (status), and bn_output_read() composes. */
+	void (*shown)(const struct bn_layer *layer, struct bn_layer_shown *out);
+	unsigned (*planes)(
+		const struct bn_output *output, struct bn_plane_status *out, unsigned max);
+	/* Adds to what the common part has filled in. */
+	void (*status)(const struct bn_output *output, struct bn_output_status *out);
+	int (*read)(struct bn_output *output, const struct bn_rect *rect, uint32_t *pixels,
+		struct bn_read_info *info);
+	/* An observer came or went. */
+	void (*observe)(struct bn_output *output);
 };
 
 extern const struct bn_output_impl bn_headless_impl;
 extern const struct bn_output_impl bn_wayland_impl;
+extern const struct bn_output_impl bn_kms_impl;
 
 struct bn_output {
 	const struct bn_output_impl *impl;
@@ -77,14 +89,21 @@ struct bn_output {
 	struct wl_event_loop *loop;
 	struct wl_event_source *idle; /* NULL: none asked for */
 	struct bn_pacer pacer;
-	struct wl_list layers; /* bn_layer.link, lowest first */
+	struct wl_list layers; /* bn_layer.link, lowest first: by role, z, age */
 	unsigned layer_count;  /* without dead ones */
+	uint64_t layers_made;
 	unsigned depth;        /* listeners being called: layers are not freed meanwhile */
 	bool has_dead;
 	uint64_t commit; /* number of the last latch that found something */
 	uint64_t frames;
 	void (*closed)(void *data);
 	void *closed_data;
+	/* Called by bn_output_report() when it told of something shown. */
+	void (*observer)(void *data, uint64_t when_ns);
+	void *observer_data;
+	uint64_t shown_seq, shown_ns; /* pictures shown so far; when the last came */
+	/* Filled by the kinds where they know. */
+	struct bn_output_status counters;
 	void *impl_data;
 };
 
@@ -108,7 +127,11 @@ struct bn_layer {
 	struct wl_list link; /* bn_output.layers */
 	const struct bn_layer_listener *listener;
 	void *data;
-	int32_t x, y;
+	struct bn_place place;
+	char name[48];
+	uint64_t age; /* layers made on the output before it */
+	uint32_t vm;
+	unsigned planes;
 	struct bn_queued queue[BN_LAYER_QUEUE]; /* a ring: oldest at first */
 	unsigned first, queued;
 	struct bn_frame current; /* latched last; its buffer has a lock of its own */
@@ -143,6 +166,32 @@ void bn_output_report(struct bn_output *output, uint64_t commit, uint64_t when_n
 bool bn_output_unlatched(const struct bn_output *output);
 /* When the oldest frame that is not reported was submitted; false when there is none. */
 bool bn_output_oldest(const struct bn_output *output, uint64_t *submit_ns);
+
+/* What can be seen of a picture, cut at the output's edges (and of a cursor at its layer's). */
+struct bn_geometry {
+	struct bn_rect at; /* on the output, all of it inside */
+	/* In the buffer as it is stored, in 1/65536 pixel, as KMS's SRC_* properties. */
+	uint32_t src_x, src_y, src_width, src_height;
+	/* DRM_MODE_ROTATE_* | DRM_MODE_REFLECT_*, never 0; a buffer that is stored bottom up is
+	 * already accounted for. */
+	uint32_t transform;
+};
+
+/* false: nothing of it can be seen. */
+bool bn_layer_geometry(const struct bn_layer *layer, struct bn_geometry *geometry);
+/* Neither turned nor scaled, and with whole source pixels: what every plane can do. */
+bool bn_geometry_is_plain(const struct bn_geometry *geometry);
+/* The same for the layer's cursor, whose picture is BN_CURSOR_SIZE each way. It is turned and scaled with its layer. */
+bool bn_cursor_geometry(const struct bn_layer *layer, struct bn_geometry *geometry);
+
+/* Draws layers (lowest first, each with its cursor when cursors is true) into dst, which has its pixel (0, 0) at that of the
+ * output, within region (NULL: all of dst); clears nothing. The result for unscaled layers is the same bit for bit as a display
+ * controller's. What is scaled is filtered bilinearly. 0, -ENOMEM, -ENOTSUP (a buffer that no CPU can read), -EAGAIN
+ * (one that a GPU still writes to); the other layers are drawn all the same. */
+int bn_compose_layers(pixman_image_t *dst, struct bn_layer *const *layers, unsigned count,
+	bool cursors, pixman_region32_t *region);
+/* The whole of a buffer upright into dst from (0, 0), opaque. The same errors. */
+int bn_compose_whole(pixman_image_t *dst, struct bn_buffer *buffer);
 
 /* The part of a picture that can be seen, placed on the output. */
 struct bn_view {

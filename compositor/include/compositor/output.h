@@ -10,16 +10,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/histogram.h"
+#include "compositor/place.h"
 #include "zero-copy/buffer.h"
 
 struct wl_event_loop;
 struct json_object;
 
 #define BN_OUTPUT_NAME_MAX 32
-#define BN_OUTPUT_LAYERS_MAX 16
+#define BN_OUTPUT_LAYERS_MAX 24
+#define BN_OUTPUT_PLANES_MAX 32
 #define BN_CURSOR_SIZE 64 /* pixels, each way: virtio-gpu's cursor (VIRTIO 1.3 §5.7.6.10) */
 
-enum bn_output_kind { BN_OUTPUT_HEADLESS, BN_OUTPUT_WAYLAND };
+enum bn_output_kind { BN_OUTPUT_HEADLESS, BN_OUTPUT_WAYLAND, BN_OUTPUT_KMS };
 
 struct bn_output_config {
 	char name[BN_OUTPUT_NAME_MAX];
@@ -29,9 +32,15 @@ struct bn_output_config {
 	uint32_t width_mm, height_mm; /* 0: derived for 96 dpi */
 	bool free_running;	/* present at once, pace nobody: for benchmarks */
 	bool fullscreen;	/* wayland only */
+
+	/* kms only. card: a node's path, a driver's name, or "" for the first card with a free connector; connector: as in
+	 * "HDMI-A-1", or "" for the first that is free. preferred_mode: width, height and refresh_mhz are what the
+	 * connector prefers, known once the output is made. */
+	char card[64], connector[32];
+	bool preferred_mode;
 };
 
-/* One flushed frame. It is opaque, whatever its format says of alpha. The source and the damage rectangle count from the
+/* One flushed frame. It is opaque, whatever its format says of alpha, unless its layer blends (struct bn_place). The source and the damage rectangle count from the
  * top left of the picture seen upright (so with y_invert not from the first row in memory), and are cut to the buffer. */
 struct bn_frame {
 	struct bn_buffer *buffer; /* NULL: the layer shows nothing (its scanout is off) */
@@ -78,7 +87,17 @@ struct bn_layer *bn_layer_create(struct bn_output *output, const struct bn_layer
 void bn_layer_destroy(struct bn_layer *layer);
 /* Where the layer's top left corner sits on the output (default 0, 0). */
 void bn_layer_set_position(struct bn_layer *layer, int32_t x, int32_t y);
-/* Locks frame->buffer until it is no longer shown or wanted. The frame is placed unscaled, cut at the output's edges. */
+/* All of how it sits there (default bn_place_default). Everything that is changed before the loop goes on is shown with
+ * one vblank. Values out of range are brought into it; bn_scene_check() is where they are refused. */
+void bn_layer_set_place(struct bn_layer *layer, const struct bn_place *place);
+const struct bn_place *bn_layer_place(const struct bn_layer *layer);
+/* For messages and status: the layer's name (cut at 47 bytes; default ""), the number of the VM that its planes are
+ * counted for (UINT32_MAX: nobody's, the default), and how many planes of the output that VM has for itself. */
+void bn_layer_set_owner(struct bn_layer *layer, const char *name, uint32_t vm, unsigned planes);
+const char *bn_layer_name(const struct bn_layer *layer);
+/* What is shown of it now; buffer NULL: nothing. Valid until the loop goes on. */
+const struct bn_frame *bn_layer_current(const struct bn_layer *layer);
+/* Locks frame->buffer until it is no longer shown or wanted. The frame is cut at the output's edges. */
 void bn_layer_submit(struct bn_layer *layer, const struct bn_frame *frame);
 /* The cursor of this layer: 64×64 premultiplied ARGB8888 (DRM_FORMAT_ARGB8888) or NULL to hide it; hot spot in pixels. Pixels are copied. */
 void bn_layer_set_cursor(struct bn_layer *layer, const uint32_t *pixels, uint32_t hot_x, uint32_t hot_y);
@@ -88,5 +107,73 @@ void bn_layer_move_cursor(struct bn_layer *layer, int32_t x, int32_t y);
 /* What the output shows now, composed by the CPU into XRGB8888 (DRM_FORMAT_XRGB8888, native size of the output, stride width × 4, black where nothing is):
  * pixels is malloc'd and the caller's to free. 0, -ENOMEM, -ENOTSUP when a shown buffer is a dma-buf that cannot be mapped, or -EAGAIN when a GPU still writes to one: nothing here waits for it. */
 int bn_output_capture(struct bn_output *output, uint32_t **pixels, uint32_t *width, uint32_t *height);
+/* The layer's current frame by itself, upright, uncropped, unscaled, in the same form. -ENOENT when it shows nothing. */
+int bn_layer_capture(struct bn_layer *layer, uint32_t **pixels, uint32_t *width, uint32_t *height);
+
+/* ---- what is shown how ---- */
+
+enum bn_shown_how {
+	BN_SHOWN_NOT,	   /* no frame, hidden, outside, or the output is off */
+	BN_SHOWN_PLANE,	   /* scanned out as it is (kms), or a subsurface of its own (wayland) */
+	BN_SHOWN_COMPOSED, /* drawn into the output's composed picture */
+};
+
+struct bn_layer_shown {
+	enum bn_shown_how how;
+	uint32_t plane_id; /* kms: of the KMS object; else 0 */
+	char why[96];	   /* composed or not shown: the reason, for a person; else "" */
+};
+void bn_layer_shown(const struct bn_layer *layer, struct bn_layer_shown *out);
+
+struct bn_plane_status {
+	uint32_t id;
+	const char *type; /* "primary", "overlay" or "cursor" */
+	/* Of the layer that it shows; "": none. The composed picture is "(composed)", a cursor "NAME cursor". */
+	char layer[64];
+};
+/* Planes that the output may use, at most max; their number. 0 where there is nothing like a plane. */
+unsigned bn_output_planes(const struct bn_output *output, struct bn_plane_status *out, unsigned max);
+
+struct bn_output_status {
+	bool connected; /* kms: something is plugged in; wayland: the window is there; headless: true */
+	bool active;	/* scanning out */
+	char card[64], driver[32], connector[32], model[64]; /* kms; "" when unknown */
+	unsigned planes, planes_used;
+	uint64_t flips;		   /* refreshes that showed something new */
+	uint64_t late;		   /* of them, shown a refresh or more later than asked for */
+	uint64_t commits, tests;   /* atomic commits; TEST_ONLY ones */
+	uint64_t failed;	   /* commits refused by the driver */
+	uint64_t composed;	   /* pictures composed */
+	uint64_t composed_bytes;   /* pixel bytes that the CPU wrote for them */
+	uint64_t unplugged;	   /* times the connector dropped out */
+	struct bn_histogram commit; /* time that one frame's decision and commit call took */
+	struct bn_histogram latency; /* guest's flush → vblank, of shown frames */
+};
+void bn_output_status(const struct bn_output *output, struct bn_output_status *out);
+
+/* ---- looking at what is really shown (safety watchdog) ---- */
+
+enum bn_read_source {
+	BN_READ_LAYER,	   /* the layers' own buffers, put together again by the CPU */
+	BN_READ_COMPOSED,  /* the composed picture that is scanned out */
+	BN_READ_WRITEBACK, /* what the display hardware wrote back */
+};
+
+struct bn_read_info {
+	enum bn_read_source source;
+	uint64_t when_ns; /* vblank at which this picture was first shown */
+	uint64_t seq;	  /* counts the pictures shown: two reads with the same one saw the same */
+};
+
+/* Calls handler from the loop after every vblank that showed something new, with its CLOCK_MONOTONIC time, and from then on
+ * keeps what bn_output_read() needs. The handler may change places and submit frames; it may not destroy the output. NULL
+ * ends it. One observer per output. */
+void bn_output_set_observer(
+	struct bn_output *output, void (*handler)(void *data, uint64_t when_ns), void *data);
+/* Copies that part of what is scanned out now to pixels (XRGB8888, stride rect->width × 4 bytes; X is 0); the part must lie within
+ * the output (-EINVAL). -EAGAIN: not known now (a writeback is under way, a GPU still draws), ask again after the next
+ * vblank; -ENOTSUP: a buffer that no CPU can read. Never waits. */
+int bn_output_read(struct bn_output *output, const struct bn_rect *rect, uint32_t *pixels,
+	struct bn_read_info *info);
 
 #endif
