@@ -163,7 +163,7 @@ static void test_many(void)
 	for (int i = 0; i < BN_OUTPUT_LAYERS_MAX + 1; i++)
 		len += (size_t)snprintf(
 			text + len, sizeof(text) - len, "[vm v%d]\nscanout.0=o\n", i);
-	CU_ASSERT_TRUE(one_error(text, 1, "17 scanouts"));
+	CU_ASSERT_TRUE(one_error(text, 1, "25 scanouts"));
 	bn_config_errors_finish(&errors);
 }
 
