@@ -248,10 +248,17 @@ static bool may_work(const struct bn_renderer *r)
 	return r->active && !bn_link_crowded(r) && !bn_device_parked(r->dev);
 }
 
+/* A parked command may be tried again. A fence that is seen while we look for one says so as well as
+ * the arbiter's bell does, and nothing else would wake us for it. */
+static bool may_resume(const struct bn_renderer *r)
+{
+	return bn_device_parked(r->dev) && bn_gate_ready(r->gate);
+}
+
 /* The ring has a parked command behind it before it goes on. */
 static void resume(struct bn_renderer *r)
 {
-	if (!bn_device_parked(r->dev) || !bn_gate_ready(r->gate))
+	if (!may_resume(r))
 		return;
 	bn_device_resume(r->dev);
 	/* What the GPU has done by now is told at once: the next piece may wait for it. */
@@ -274,6 +281,7 @@ void bn_ring_run(struct bn_renderer *r)
 		 * wake nobody. */
 		if (sleep && r->gl)
 			bn_gl_poll(r->gl);
+		sleep = sleep && !may_resume(r);
 		notify(r);
 		finish_stop(r);
 		if (r->quit)

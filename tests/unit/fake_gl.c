@@ -55,7 +55,11 @@ void bn_gl_dispatch(struct bn_gl *gl)
 
 bool bn_gl_poll(struct bn_gl *gl)
 {
-	return false;
+	bool any = gl->poll && gl->fences > 0;
+
+	if (any)
+		gl->poll();
+	return any;
 }
 
 unsigned bn_gl_fences_pending(const struct bn_gl *gl)

@@ -17,6 +17,7 @@ struct bn_gl {
 		uint64_t id;
 	} fence[FAKE_GL_MAX]; /* made and not finished */
 	unsigned fences;
+	void (*poll)(void); /* what bn_gl_poll() does; NULL: nothing */
 	int submit_result;
 	bool can_export;
 	uint32_t width, height; /* of every scanout */

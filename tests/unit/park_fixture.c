@@ -77,6 +77,13 @@ void run(void)
 	}
 }
 
+void run_once(void)
+{
+	r.quit = false;
+	wl_event_source_timer_update(timer, 200);
+	bn_ring_run(&r);
+}
+
 static void memory_open(void)
 {
 	struct bn_guest_region region = {GUEST, MEMORY, GUEST, 0};
@@ -257,7 +264,7 @@ unsigned submit(uint32_t ctx, unsigned clears)
 	return submit_words(ctx, words, s.count);
 }
 
-void gpu_finish(void)
+void gpu_end(void)
 {
 	unsigned n = gl.fences;
 
@@ -266,6 +273,11 @@ void gpu_finish(void)
 		bn_fences_gpu_done(r.dev->fences, gl.fence[i].ctx_id, gl.fence[i].id);
 	gl.fences -= n;
 	memmove(gl.fence, gl.fence + n, gl.fences * sizeof(gl.fence[0]));
+}
+
+void gpu_finish(void)
+{
+	gpu_end();
 	run();
 }
 

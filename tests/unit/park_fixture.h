@@ -24,6 +24,8 @@ void setup(void);
 void teardown(void);
 /* A turn of the ring thread: what can be done is done, then it sleeps until a timer. */
 void run(void);
+/* The loop once, until a timer: it has to find by itself what can be done. */
+void run_once(void);
 
 /* These put a command into the ring and return its number, from 0. */
 unsigned send_parts(const void *cmd, size_t size, const void *more, size_t more_size);
@@ -45,7 +47,9 @@ uint32_t type_of(unsigned command);
 #define OK VIRTIO_GPU_RESP_OK_NODATA
 #define IS(command, code) CU_ASSERT_EQUAL(type_of(command), code)
 
-/* All GPU work ends, a millisecond passes, and the ring thread goes on. */
+/* All GPU work ends, and a millisecond passes. */
+void gpu_end(void);
+/* … and the ring thread goes on. */
 void gpu_finish(void);
 /* A grant for one batch comes, and the ring thread goes on. */
 void grant(uint32_t kind);

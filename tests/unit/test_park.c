@@ -115,6 +115,28 @@ static void test_pieces(void)
 	teardown();
 }
 
+/* A piece waits for the one before it, under a lease. That is done when the loop looks for fences before
+ * it sleeps: no bell rings. */
+static void test_fence_seen_in_passing(void)
+{
+	unsigned s;
+
+	setup();
+	prepare();
+	a.grant->batch_max_ns = 100000;
+	a.grant->ahead_max_ns = 1;
+	gl.poll = gpu_end;
+	r.gl = &gl;
+	s = submit(1, 60);
+	fake_arbiter_lease(&a);
+	run_once();
+	NO(bn_device_parked(r.dev));
+	YES(gl.submits >= 4);
+	EQ(answers(), 4);
+	IS(s, OK);
+	teardown();
+}
+
 static void test_piece_refused(void)
 {
 	unsigned s;
@@ -427,6 +449,7 @@ int main(void)
 		{"doorbell", test_doorbell},
 		{"kinds of work", test_kinds},
 		{"pieces", test_pieces},
+		{"a fence seen in passing", test_fence_seen_in_passing},
 		{"a piece is refused", test_piece_refused},
 		{"reset", test_reset},
 		{"the end", test_destroy},
