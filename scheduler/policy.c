@@ -131,6 +131,13 @@ void bn_policy_vm_remove(struct bn_policy *p, unsigned vm, uint64_t now_ns)
 		add_compositor(p);
 }
 
+static void end_dry(const struct bn_policy *p, struct bn_vm *v)
+{
+	if (v->dry)
+		bn_server_keep_gap(p, v);
+	v->dry = false;
+}
+
 void bn_policy_request(struct bn_policy *p, unsigned vm, uint64_t predicted_ns, uint64_t now_ns)
 {
 	struct bn_vm *v = known(p, vm, now_ns);
@@ -138,7 +145,7 @@ void bn_policy_request(struct bn_policy *p, unsigned vm, uint64_t predicted_ns, 
 		return;
 	v->predicted_ns = bounded(predicted_ns);
 	set_cost(v);
-	v->dry = false;
+	end_dry(p, v);
 	if (p->waiting & BN_BIT(vm))
 		return;
 	p->waiting |= BN_BIT(vm);
@@ -151,7 +158,7 @@ void bn_policy_request(struct bn_policy *p, unsigned vm, uint64_t predicted_ns, 
 
 static void run_dry(struct bn_policy *p, struct bn_vm *v)
 {
-	if (!v->open || v->dry)
+	if ((!v->open && v->grant != BN_GRANT_FRAME) || v->dry)
 		return;
 	v->dry = true;
 	v->dry_ns = p->now_ns;
@@ -190,7 +197,8 @@ void bn_policy_frame_end(struct bn_policy *p, unsigned vm, uint64_t now_ns)
 		return;
 	v->open = false;
 	v->done = true;
-	v->dry = false;
+	if (v->grant != BN_GRANT_FRAME)
+		v->dry = false;
 	v->frame_used_ns = 0;
 }
 
@@ -219,6 +227,12 @@ void bn_policy_return(struct bn_policy *p, unsigned vm, uint64_t now_ns)
 	if (!v || !(p->granted & BN_BIT(vm)))
 		return;
 	bool lease = v->grant == BN_GRANT_LEASE;
+	if (v->grant == BN_GRANT_FRAME) {
+		if (v->dry)
+			bn_server_keep_gap(p, v);
+		bn_server_keep(p, v);
+		v->dry = v->dry && v->open;
+	}
 	bn_server_retract(v);
 	v->grant = BN_GRANT_NONE;
 	v->reserved = false;

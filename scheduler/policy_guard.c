@@ -66,6 +66,15 @@ static uint64_t times_within(const struct bn_policy_machine *machine,
 	return bn_least(without_gaps + gaps, at_most);
 }
 
+/* Its budget, which the last batch may exceed; what each batch adds; gaps, in which it is kept for
+ * a while; and the dispatch of each grant. */
+uint64_t bn_guard_frame(const struct bn_policy_machine *machine, const struct bn_policy_vm *vm)
+{
+	return vm->budget_ns + vm->batch_max_ns +
+	       vm->batches * (machine->batch_overhead_ns + vm->gap_ns) +
+	       (vm->gaps + UINT64_C(1)) * machine->dispatch_ns;
+}
+
 uint64_t bn_guard_others(const struct bn_policy_machine *machine,
 	const struct bn_policy_vm *const vms[BN_POLICY_VMS_MAX], unsigned vm)
 {
@@ -74,10 +83,7 @@ uint64_t bn_guard_others(const struct bn_policy_machine *machine,
 		const struct bn_policy_vm *o = vms[i];
 		if (i == vm || !o || o->vm_class != BN_CLASS_SAFETY || o->period_ns == 0)
 			continue;
-		/* Its frame keeps the GPU also while nothing of it is queued. */
-		uint64_t kept = o->batches > 1 ? (o->batches - 1) * o->gap_ns : 0;
-		uint64_t frame = o->budget_ns + o->batches * machine->batch_overhead_ns + kept;
-		sum += times_within(machine, o, d, vms[vm]->gaps) * frame;
+		sum += times_within(machine, o, d, vms[vm]->gaps) * bn_guard_frame(machine, o);
 	}
 	return sum;
 }

@@ -2,7 +2,8 @@
  * something to say:
  *
  *	compositor   its batch goes to the GPU at once, whatever is there
- *	revocation   of leases when somebody else asks, of frame grants that are not used
+ *	revocation   of leases when somebody else asks, of frame grants that are not used or
+ *	             last too long, of batches not yet started when a frame waits
  *	safety       a VM with budget left; waits for best-effort grants at the GPU, and while
  *	             it waits, or its frame is open, nobody below comes in
  *	best effort  a free place among the k: reservations that the batch fits into, by
@@ -17,12 +18,13 @@ void bn_next_give(struct bn_policy *p, unsigned vm, uint32_t kind, uint64_t allo
 {
 	struct bn_vm *v = &p->vms[vm];
 	v->grant = kind;
-	v->grant_ns = p->now_ns;
+	v->grant_ns = v->keep_from_ns = p->now_ns;
 	v->until_ns = until_ns;
 	v->allow_ns = v->par.batch_max_ns;
 	v->used_ns = v->advance = 0;
 	v->dry = false;
 	v->reserved = kind == BN_GRANT_FRAME;
+	v->recalled = false;
 	v->open |= (p->safety & BN_BIT(vm)) != 0;
 	p->granted |= BN_BIT(vm);
 	p->waiting &= ~BN_BIT(vm);
@@ -46,6 +48,7 @@ void bn_next_give(struct bn_policy *p, unsigned vm, uint32_t kind, uint64_t allo
 static void revoke(struct bn_policy *p, unsigned vm, struct bn_policy_decision *out)
 {
 	p->revocable &= ~BN_BIT(vm);
+	p->vms[vm].recalled = true;
 	p->vms[vm].stats.revokes++;
 	out->what = BN_DECIDE_REVOKE;
 	out->vm = vm;
@@ -108,13 +111,48 @@ static bool frame_is_over(
 	const struct bn_vm *v = &p->vms[vm];
 	if (!others)
 		return false;
-	/* Longer than its period: it does not work, or not with its budget. */
-	uint64_t end = v->grant_ns + v->par.period_ns;
+	/* Longer than a frame may take, or a period: it does not work, or not with its budget. */
+	uint64_t end = bn_least(v->grant_ns + v->par.period_ns, bn_server_keep_end(p, v));
 	if (v->dry)
 		end = bn_least(end, v->dry_ns + v->par.gap_ns);
 	if (v->left_ns <= 0 || p->now_ns >= end)
 		return true;
 	bn_wake_at(out, end);
+	return false;
+}
+
+/* An open frame goes first, then the earliest end of a period; BN_POLICY_VMS_MAX: none. */
+static unsigned most_urgent(const struct bn_policy *p, uint64_t ready)
+{
+	unsigned best = BN_POLICY_VMS_MAX;
+	for (uint64_t m = ready & p->safety; m; m &= m - 1) {
+		unsigned vm = bn_lowest(m);
+		const struct bn_vm *v = &p->vms[vm];
+		if (bn_server_spent(p, v))
+			continue;
+		const struct bn_vm *b = &p->vms[best == BN_POLICY_VMS_MAX ? vm : best];
+		if (best == BN_POLICY_VMS_MAX || v->open > b->open ||
+			(v->open == b->open && bn_server_due(v) < bn_server_due(b)))
+			best = vm;
+	}
+	return best;
+}
+
+/* Batches are short only as far as their predictions are true, and a grant may allow several. So no
+ * more of them are started when a frame waits. */
+static bool recall_batches(struct bn_policy *p, struct bn_policy_decision *out)
+{
+	if (p->machine.preemptive || !p->best)
+		return false;
+	uint64_t ready = p->waiting & ~p->granted & ~p->held;
+	if (most_urgent(p, ready) == BN_POLICY_VMS_MAX)
+		return false;
+	for (uint64_t m = p->best & ~p->leases; m; m &= m - 1) {
+		if (p->vms[bn_lowest(m)].recalled)
+			continue;
+		revoke(p, bn_lowest(m), out);
+		return true;
+	}
 	return false;
 }
 
@@ -134,7 +172,7 @@ static bool next_revoke(struct bn_policy *p, struct bn_policy_decision *out)
 			return true;
 		}
 	}
-	return false;
+	return recall_batches(p, out);
 }
 
 /* ---- safety ---- */
@@ -147,29 +185,12 @@ static uint64_t keeping(const struct bn_policy *p, uint64_t *until_ns)
 		unsigned vm = bn_lowest(m);
 		const struct bn_vm *v = &p->vms[vm];
 		uint64_t end = v->dry_ns + v->par.gap_ns;
-		if (!v->open || !v->dry || v->left_ns <= 0 || p->now_ns >= end)
+		if (!v->open || !v->dry || bn_server_spent(p, v) || p->now_ns >= end)
 			continue;
 		mask |= BN_BIT(vm);
 		*until_ns = bn_least(*until_ns, end);
 	}
 	return mask;
-}
-
-/* An open frame goes first, then the earliest end of a period; BN_POLICY_VMS_MAX: none. */
-static unsigned most_urgent(const struct bn_policy *p, uint64_t ready)
-{
-	unsigned best = BN_POLICY_VMS_MAX;
-	for (uint64_t m = ready & p->safety; m; m &= m - 1) {
-		unsigned vm = bn_lowest(m);
-		const struct bn_vm *v = &p->vms[vm];
-		if (v->left_ns <= 0)
-			continue;
-		const struct bn_vm *b = &p->vms[best == BN_POLICY_VMS_MAX ? vm : best];
-		if (best == BN_POLICY_VMS_MAX || v->open > b->open ||
-			(v->open == b->open && bn_server_due(v) < bn_server_due(b)))
-			best = vm;
-	}
-	return best;
 }
 
 /* Nobody else has or wants the GPU, nor did a moment ago. */

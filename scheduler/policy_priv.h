@@ -74,6 +74,7 @@ struct bn_vm {
 	/* What it has. */
 	uint32_t grant; /* enum bn_grant_kind */
 	bool reserved;  /* goes against its budget */
+	bool recalled; /* a grant of batches that has been revoked */
 	uint64_t grant_ns, until_ns, stale_ns;
 	uint64_t allow_ns, used_ns; /* true cost it may come to, charged so far */
 	uint64_t advance;           /* virtual runtime charged ahead of the first charge */
@@ -90,6 +91,8 @@ struct bn_vm {
 	bool released;
 	uint64_t dry_ns; /* nothing queued since */
 	bool dry;
+	uint64_t kept_ns; /* the GPU was kept for it in this period, before what goes on now */
+	uint64_t keep_from_ns; /* until then it has been counted */
 	uint64_t release_ns, frame_used_ns, others_ns;
 
 	struct bn_trust trust;
@@ -157,6 +160,14 @@ static inline bool bn_server_fits(const struct bn_vm *v)
 		return false;
 	return v->cost_ns <= (uint64_t)v->left_ns || v->cost_ns > v->par.budget_ns;
 }
+/* Until when the GPU may be kept for a safety VM that holds a grant of a frame now. */
+uint64_t bn_server_keep_end(const struct bn_policy *p, const struct bn_vm *v);
+/* It gives a grant of a frame back. */
+void bn_server_keep(const struct bn_policy *p, struct bn_vm *v);
+/* Its queue has been dry until now: the GPU was kept for as long as a gap, whoever wanted it. */
+void bn_server_keep_gap(const struct bn_policy *p, struct bn_vm *v);
+/* It has had what it may have in this period: GPU time, or time in which nobody was let in. */
+bool bn_server_spent(const struct bn_policy *p, const struct bn_vm *v);
 /* Brings the budgets of these VMs up to date. */
 void bn_server_refill(struct bn_policy *p, uint64_t mask);
 /* A display has shown a frame: the safety VM's period begins there. */
@@ -196,6 +207,9 @@ struct bn_guard {
 void bn_guard_look(const struct bn_policy *p, unsigned vm, struct bn_guard *guard);
 /* What may still be done at the GPU by best-effort grants and the compositor. */
 uint64_t bn_guard_outstanding(const struct bn_policy *p);
+/* How long the GPU is kept for a frame of a safety VM at most, the compositor's work apart. */
+uint64_t bn_guard_frame(
+	const struct bn_policy_machine *machine, const struct bn_policy_vm *vm);
 /* Frames of other safety VMs that can come into a frame of vms[vm], in time. */
 uint64_t bn_guard_others(const struct bn_policy_machine *machine,
 	const struct bn_policy_vm *const vms[BN_POLICY_VMS_MAX], unsigned vm);

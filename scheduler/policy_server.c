@@ -44,6 +44,49 @@ void bn_server_start(struct bn_policy *p, struct bn_vm *v)
 {
 	v->start_ns = p->now_ns;
 	v->left_ns = v->filled_ns = (int64_t)v->par.budget_ns;
+	v->kept_ns = 0;
+}
+
+/* In a period. */
+static uint64_t keep_max(const struct bn_policy *p, const struct bn_vm *v)
+{
+	return bn_guard_frame(&p->machine, &v->par) + p->machine.compositor_ns;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* In this period, and not counted yet. */
+static uint64_t keep_from(const struct bn_vm *v)
+{
+	return later(v->keep_from_ns, v->start_ns);
+}
+
+uint64_t bn_server_keep_end(const struct bn_policy *p, const struct bn_vm *v)
+{
+	return keep_from(v) + bn_less(keep_max(p, v), v->kept_ns);
+}
+
+void bn_server_keep(const struct bn_policy *p, struct bn_vm *v)
+{
+	v->kept_ns += bn_less(p->now_ns, keep_from(v));
+	v->keep_from_ns = p->now_ns;
+}
+
+void bn_server_keep_gap(const struct bn_policy *p, struct bn_vm *v)
+{
+	uint64_t end = later(v->dry_ns + v->par.gap_ns, v->start_ns);
+	if (v->grant == BN_GRANT_FRAME)
+		v->keep_from_ns = keep_from(v) + bn_less(p->now_ns, end);
+	else
+		v->kept_ns += bn_less(bn_least(end, p->now_ns), later(v->dry_ns, keep_from(v)));
+}
+
+bool bn_server_spent(const struct bn_policy *p, const struct bn_vm *v)
+{
+	return v->left_ns <= 0 || v->kept_ns >= keep_max(p, v);
 }
 
 /* `periods` new budgets, of which the debt is paid first. What was left lapses, unless the VM had a batch
@@ -60,6 +103,7 @@ static void pay(struct bn_vm *v, uint64_t periods)
 	if (v->left_ns > budget + rest)
 		v->left_ns = budget + rest;
 	v->filled_ns = v->left_ns;
+	v->kept_ns = 0;
 	v->refused = false;
 }
 
@@ -91,6 +135,7 @@ void bn_server_release(struct bn_vm *v, uint64_t release_ns)
 	else if (v->left_ns >= 0)
 		v->left_ns = v->filled_ns;
 	v->start_ns = release_ns;
+	v->kept_ns = 0;
 }
 
 /* The rule of a constant-bandwidth server: what is left may not be more than its rate allows until

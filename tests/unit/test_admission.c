@@ -118,21 +118,30 @@ static void test_other_safety(void)
 		.batches = 3};
 	vms[2] = &params[2];
 	test();
-	/* Twice within D: its budget, three overheads, and two gaps for which the GPU is kept. */
-	CU_ASSERT_EQUAL(a.vm[0].others_ns, 2 * MS(1 + 3 * 0.15 + 2 * 0.2));
+	/* Twice within D: its budget, which a batch may exceed, and three overheads and gaps for
+	 * which the GPU is kept. */
+	CU_ASSERT_EQUAL(a.vm[0].others_ns, 2 * MS(1 + 1 + 3 * 0.15 + 3 * 0.2));
 	CU_ASSERT_EQUAL(a.vm[0].r_ns, MS(2 + 5 + 0.6) + a.vm[0].others_ns);
 	CU_ASSERT_TRUE(a.vm[0].admitted);
 	/* In a gap one more frame can begin; three fit in. */
 	params[0].gaps = 1;
 	test();
-	CU_ASSERT_EQUAL(a.vm[0].others_ns, 3 * MS(1 + 3 * 0.15 + 2 * 0.2));
+	CU_ASSERT_EQUAL(a.vm[0].others_ns, 3 * MS(1 + 1 + 3 * 0.15 + 3 * 0.2));
 	params[0].gaps = 9;
 	test();
-	CU_ASSERT_EQUAL(a.vm[0].others_ns, 3 * MS(1 + 3 * 0.15 + 2 * 0.2));
+	CU_ASSERT_EQUAL(a.vm[0].others_ns, 3 * MS(1 + 1 + 3 * 0.15 + 3 * 0.2));
 	params[0].gaps = 0;
 	test();
-	/* A frame of the cluster in front of it: 2 + 1.45 + 5 + 0.6 + 1.5 > 6.335. */
-	CU_ASSERT_EQUAL(a.vm[2].others_ns, MS(5 + 0.6 + 1.5));
+	/* A frame of the cluster in front of it: 2 + 1.45 + 5 + 2 + 0.6 + 2 > 6.335. */
+	CU_ASSERT_EQUAL(a.vm[2].others_ns, MS(5 + 2 + 0.6 + 2));
+	/* Each of its grants has to be dispatched. */
+	machine.dispatch_ns = MS(0.05);
+	params[2].gaps = 2;
+	test();
+	CU_ASSERT_EQUAL(a.vm[0].others_ns, 2 * MS(1 + 1 + 3 * 0.15 + 3 * 0.2 + 3 * 0.05));
+	machine.dispatch_ns = 0;
+	params[2].gaps = 0;
+	test();
 	CU_ASSERT_FALSE(a.vm[2].admitted);
 	/* The sound one is not blamed for the other. */
 	CU_ASSERT_STRING_EQUAL(a.vm[0].remedy, "");

@@ -13,6 +13,8 @@
 #define MS UINT64_C(1000000)
 #define T60 UINT64_C(16670000)
 #define NEVER UINT64_MAX
+/* The GPU is kept for a frame of add_safety() that long at most, on start()'s machine. */
+#define KEPT_MAX (5 * MS + 2 * MS + 4 * (150 * US + 500 * US) + 50 * US)
 
 enum { CLUSTER, REAR, COCKPIT, MAPS, RADIO, NAVI };
 
@@ -308,11 +310,11 @@ static void open_frame(void)
 static void test_frame(void)
 {
 	open_frame();
-	/* Not for ever: a renderer that does nothing loses it after a period. */
-	CU_ASSERT(waits(now + T60));
+	/* Not for ever: a renderer that does nothing loses it. */
+	CU_ASSERT(waits(now + KEPT_MAX));
 	now += MS;
 	bn_policy_charge(p, CLUSTER, MS, MS, now);
-	CU_ASSERT(waits(now - MS + T60));
+	CU_ASSERT(waits(now - MS + KEPT_MAX));
 	/* It gives the grant back in the middle of the frame, and goes on. */
 	bn_policy_return(p, CLUSTER, now);
 	CU_ASSERT(waits(now + 500 * US));
@@ -367,9 +369,65 @@ static void test_gap(void)
 static void test_frame_stuck(void)
 {
 	open_frame();
-	now += T60;
+	uint64_t start_ns = now;
+	now += KEPT_MAX - 1;
+	CU_ASSERT(waits(now + 1));
+	now++;
 	CU_ASSERT(next(BN_DECIDE_REVOKE, CLUSTER));
 	CU_ASSERT_EQUAL(stats(CLUSTER).revokes, 1);
+	/* It is one of many until its next period, whatever it says that it used. */
+	ask(CLUSTER, MS);
+	bn_policy_return(p, CLUSTER, now);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_BATCH));
+	give_back(MAPS, MS);
+	give_back(CLUSTER, 0);
+	now = start_ns + T60;
+	ask(CLUSTER, MS);
+	ask(MAPS, MS);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
+	CU_ASSERT(waits(now + KEPT_MAX));
+}
+
+/* A frame that thinks all the time, never for longer than the gap, and has hardly any work. */
+static void test_frame_that_thinks(void)
+{
+	for (int keeps = 0; keeps < 2; keeps++) {
+		open_frame();
+		uint64_t start_ns = now;
+		bool revoked = false;
+		for (unsigned i = 0; i < 40 && !revoked; i++) {
+			now += 50 * US;
+			bn_policy_charge(p, CLUSTER, 50 * US, 50 * US, now);
+			if (keeps)
+				bn_policy_withdraw(p, CLUSTER, now);
+			else
+				bn_policy_return(p, CLUSTER, now);
+			CU_ASSERT(next(BN_DECIDE_WAIT, 0));
+			now += 450 * US;
+			ask(CLUSTER, 50 * US);
+			bn_policy_next(p, now, &d);
+			revoked = keeps ? d.what == BN_DECIDE_REVOKE : d.vm == MAPS;
+		}
+		CU_ASSERT(revoked && now >= start_ns + KEPT_MAX);
+		CU_ASSERT(now <= start_ns + KEPT_MAX + 500 * US);
+		CU_ASSERT_EQUAL(stats(CLUSTER).debt_ns, 0);
+	}
+}
+
+/* A grant that is kept beyond the flush lasts no longer than a gap. */
+static void test_frame_kept_after_flush(void)
+{
+	open_frame();
+	now += MS;
+	bn_policy_frame_end(p, CLUSTER, now);
+	bn_policy_withdraw(p, CLUSTER, now);
+	CU_ASSERT(waits(now + 500 * US));
+	bn_policy_frame_end(p, CLUSTER, now + 100 * US);
+	now += 500 * US;
+	CU_ASSERT(next(BN_DECIDE_REVOKE, CLUSTER));
+	bn_policy_return(p, CLUSTER, now);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
 }
 
 static void test_budget(void)
@@ -458,13 +516,16 @@ static void test_best_effort_first(void)
 			CU_ASSERT(next(BN_DECIDE_WAIT, 0));
 			continue;
 		}
+		/* What they have not started yet they do not start any more. */
+		CU_ASSERT(next(BN_DECIDE_REVOKE, MAPS));
+		CU_ASSERT(next(BN_DECIDE_REVOKE, RADIO));
 		CU_ASSERT(waits(NEVER));
 		/* Nobody else comes in while it waits. */
 		give_back(MAPS, MS);
 		CU_ASSERT(waits(NEVER));
 		give_back(RADIO, MS);
 		CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
-		CU_ASSERT(waits(now + T60));
+		CU_ASSERT(waits(now + KEPT_MAX - 4 * 150 * US - 50 * US));
 	}
 }
 
@@ -493,7 +554,7 @@ static void test_two_safety(void)
 	ask(CLUSTER, MS);
 	/* The one whose period ends first, although it asked last. */
 	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
-	CU_ASSERT(waits(now + T60));
+	CU_ASSERT(waits(now + KEPT_MAX));
 	bn_policy_return(p, CLUSTER, now);
 	CU_ASSERT(waits(now + 500 * US));
 	now += 500 * US;
@@ -616,13 +677,21 @@ static void test_guard_two(void)
 {
 	start(BN_POLICY_RESERVE, 1);
 	add_safety(CLUSTER);
-	add_safety(REAR);
+	bn_policy_vm_set(p, REAR,
+		&(const struct bn_policy_vm){.vm_class = BN_CLASS_SAFETY,
+			.period_ns = T60,
+			.budget_ns = 2 * MS,
+			.batch_max_ns = MS,
+			.gap_ns = 100 * US,
+			.batches = 3},
+		now);
 	add_plain(MAPS, 1);
 	bn_policy_release(p, CLUSTER, now, now);
 	ask(MAPS, MS);
-	uint64_t frame = 5 * MS + 600 * US, kept = 3 * 500 * US;
+	uint64_t rear = 2 * MS + MS + 3 * (150 * US + 100 * US) + 50 * US;
 	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE));
-	CU_ASSERT_EQUAL(d.until_ns, now + T60 - 2 * MS - 2 * frame - kept - 50 * US);
+	CU_ASSERT_EQUAL(
+		d.until_ns, now + T60 - 2 * MS - (5 * MS + 600 * US) - rear - 50 * US);
 }
 
 /* ---- servers ---- */
@@ -1124,7 +1193,7 @@ static void test_wrong_order(void)
 		CU_ASSERT_EQUAL(stats(nobody[i]).gpu_ns, 0);
 	}
 	bn_policy_vm_set(p, 33, &(const struct bn_policy_vm){.share = 1}, now);
-	CU_ASSERT(waits(now + T60));
+	CU_ASSERT(waits(now + KEPT_MAX));
 	/* Time that goes back stands still. */
 	bn_policy_return(p, CLUSTER, now - 500 * MS);
 	uint64_t then = now;
@@ -1146,6 +1215,8 @@ int main(void)
 		{"a safety VM's lease", test_lease_safety},
 		{"nobody else within a frame", test_frame},
 		{"a gap lets others in", test_gap},
+		{"a frame that thinks all the time", test_frame_that_thinks},
+		{"a frame's grant after its flush", test_frame_kept_after_flush},
 		{"a frame grant does not last for ever", test_frame_stuck},
 		{"a budget used up", test_budget},
 		{"debt of a safety VM", test_safety_debt_max},

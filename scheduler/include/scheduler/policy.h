@@ -98,7 +98,7 @@ void bn_policy_hold(struct bn_policy *p, unsigned vm, bool hold, uint64_t now_ns
 enum bn_decision {
 	BN_DECIDE_WAIT,   /* nothing, until something happens or wake_ns */
 	BN_DECIDE_GRANT,  /* give `vm` what the members say */
-	BN_DECIDE_REVOKE, /* take back vm's lease or frame grant, bn_policy_return() follows */
+	BN_DECIDE_REVOKE, /* take back vm's grant: it starts no more; bn_policy_return() follows */
 };
 
 struct bn_policy_decision {
