@@ -23,7 +23,7 @@ static void headless_soon(struct bn_output *output)
 
 static void headless_tick(struct bn_output *output, uint64_t now_ns)
 {
-	uint64_t when = bn_pacer_vblank_at(&output->pacer, now_ns);
+	uint64_t when = bn_pacer_vblank_at(&output->pacer, now_ns), oldest;
 
 	if (output->config.free_running) {
 		headless_soon(output);
@@ -31,6 +31,9 @@ static void headless_tick(struct bn_output *output, uint64_t now_ns)
 	}
 	/* After a late wake-up the vblanks in between are gone, and a frame younger than the
 	 * last one waits for the next: nothing is ever shown before it was submitted. */
+	if (bn_output_oldest(output, &oldest) &&
+		bn_pacer_vblank_after(&output->pacer, oldest) < when)
+		output->counters.late++;
 	bn_output_report(output, bn_output_latch(output, when), when);
 	headless_schedule(output);
 }

@@ -15,6 +15,9 @@ void bn_layer_report_oldest(struct bn_layer *layer, enum bn_presented how, uint6
 	/* A host compositor's clock is its own: never before the frame existed. */
 	if (when_ns < oldest.submit_ns)
 		when_ns = oldest.submit_ns;
+	if (how == BN_PRESENTED_SHOWN && oldest.frame.flush_ns != 0 &&
+		oldest.frame.flush_ns <= when_ns)
+		bn_histogram_add(&layer->output->counters.latency, when_ns - oldest.frame.flush_ns);
 	layer->listener->presented(layer->data, &oldest.frame, how, when_ns);
 	bn_buffer_unlock(oldest.frame.buffer);
 }
@@ -104,11 +107,31 @@ static bool latch_layer(struct bn_layer *layer, uint64_t commit, uint64_t before
 	return newest != NULL;
 }
 
+void bn_output_touch(struct bn_output *output, const struct bn_layer *layer)
+{
+	/* What shows nothing changes nothing: its first frame does. */
+	if (!layer || layer->current.buffer) {
+		output->changed = true;
+		if (output->changed_ns == 0)
+			output->changed_ns = bn_pacer_now(&output->pacer);
+	}
+	output->impl->schedule(output);
+}
+
+static bool latch_change(struct bn_output *output, uint64_t commit, uint64_t before_ns)
+{
+	if (!output->changed || output->changed_ns >= before_ns)
+		return false;
+	output->changed = false;
+	output->changed_commit = commit;
+	return true;
+}
+
 uint64_t bn_output_latch(struct bn_output *output, uint64_t before_ns)
 {
 	uint64_t commit = output->commit + 1;
 	struct bn_layer *layer;
-	bool any = false;
+	bool any = latch_change(output, commit, before_ns);
 
 	bn_output_enter(output); /* buffers may be released */
 	wl_list_for_each(layer, &output->layers, link) any |= latch_layer(layer, commit, before_ns);
@@ -132,12 +155,34 @@ static void report_layer(struct bn_layer *layer, uint64_t commit, uint64_t when_
 	}
 }
 
+static void report_shown(struct bn_output *output, uint64_t commit, uint64_t when_ns)
+{
+	output->reported = commit;
+	if (output->changed_commit <= commit)
+		output->changed_ns = output->changed ? bn_pacer_now(&output->pacer) : 0;
+	output->shown_seq++;
+	output->shown_ns = when_ns;
+	output->counters.flips++;
+	if (output->observer)
+		output->observer(output->observer_data, when_ns);
+}
+
 void bn_output_report(struct bn_output *output, uint64_t commit, uint64_t when_ns)
 {
-	struct bn_layer *layer;
+	struct bn_layer *layers[BN_OUTPUT_LAYERS_MAX], *layer;
+	unsigned count = 0;
 
 	bn_output_enter(output);
-	wl_list_for_each(layer, &output->layers, link) report_layer(layer, commit, when_ns);
+	/* Listed first: a listener may give its layer another height. */
+	wl_list_for_each(layer, &output->layers, link)
+	{
+		if (!layer->dead && count < BN_OUTPUT_LAYERS_MAX)
+			layers[count++] = layer;
+	}
+	for (unsigned i = 0; i < count; i++)
+		report_layer(layers[i], commit, when_ns);
+	if (commit > output->reported)
+		report_shown(output, commit, when_ns);
 	bn_output_leave(output);
 }
 
@@ -145,6 +190,8 @@ bool bn_output_unlatched(const struct bn_output *output)
 {
 	struct bn_layer *layer;
 
+	if (output->changed)
+		return true;
 	wl_list_for_each(layer, &output->layers, link)
 	{
 		/* The newest is the last to be latched. */
@@ -157,8 +204,9 @@ bool bn_output_unlatched(const struct bn_output *output)
 bool bn_output_oldest(const struct bn_output *output, uint64_t *submit_ns)
 {
 	struct bn_layer *layer;
-	bool found = false;
+	bool found = output->changed_ns != 0;
 
+	*submit_ns = output->changed_ns;
 	wl_list_for_each(layer, &output->layers, link)
 	{
 		if (layer->queued == 0)

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <drm_mode.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,10 +83,12 @@ struct bn_layer *bn_layer_create(
 void bn_layer_destroy(struct bn_layer *layer)
 {
 	struct bn_output *output;
+	bool seen;
 
 	if (!layer)
 		return;
 	output = layer->output;
+	seen = layer->current.buffer;
 	assert(!layer->dead);
 	bn_output_enter(output);
 	layer->dead = true;
@@ -98,7 +101,10 @@ void bn_layer_destroy(struct bn_layer *layer)
 	bn_buffer_unlock(layer->current.buffer);
 	layer->current.buffer = NULL;
 	bn_output_leave(output);
-	output->impl->schedule(output);
+	if (seen)
+		bn_output_touch(output, NULL);
+	else
+		output->impl->schedule(output);
 }
 
 void bn_layer_set_position(struct bn_layer *layer, int32_t x, int32_t y)
@@ -108,6 +114,34 @@ void bn_layer_set_position(struct bn_layer *layer, int32_t x, int32_t y)
 	place.at.x = x;
 	place.at.y = y;
 	bn_layer_set_place(layer, &place);
+}
+
+static void limit_size(struct bn_rect *rect)
+{
+	if (rect->width > BN_PLACE_MAX)
+		rect->width = BN_PLACE_MAX;
+	if (rect->height > BN_PLACE_MAX)
+		rect->height = BN_PLACE_MAX;
+}
+
+/* Of several turns the first counts. */
+static uint32_t valid_transform(uint32_t transform)
+{
+	uint32_t turn = transform & DRM_MODE_ROTATE_MASK;
+
+	return (turn & (~turn + 1)) | (transform & DRM_MODE_REFLECT_MASK);
+}
+
+static struct bn_place valid_place(const struct bn_place *place)
+{
+	struct bn_place valid = *place;
+
+	limit_size(&valid.crop);
+	limit_size(&valid.at);
+	valid.transform = valid_transform(place->transform);
+	if (place->role != BN_ROLE_SAFETY && place->role != BN_ROLE_FALLBACK)
+		valid.role = BN_ROLE_NORMAL;
+	return valid;
 }
 
 static bool same_rect(const struct bn_rect *a, const struct bn_rect *b)
@@ -124,12 +158,14 @@ static bool same_place(const struct bn_place *a, const struct bn_place *b)
 
 void bn_layer_set_place(struct bn_layer *layer, const struct bn_place *place)
 {
-	if (same_place(&layer->place, place))
+	struct bn_place valid = valid_place(place);
+
+	if (same_place(&layer->place, &valid))
 		return;
-	layer->place = *place;
+	layer->place = valid;
 	wl_list_remove(&layer->link);
 	insert_by_height(layer);
-	layer->output->impl->schedule(layer->output);
+	bn_output_touch(layer->output, layer);
 }
 
 const struct bn_place *bn_layer_place(const struct bn_layer *layer)
@@ -220,7 +256,7 @@ void bn_layer_set_cursor(
 	if (pixels)
 		memcpy(cursor->pixels, pixels, sizeof(cursor->pixels));
 	cursor->fresh = true;
-	layer->output->impl->schedule(layer->output);
+	bn_output_touch(layer->output, layer);
 }
 
 void bn_layer_move_cursor(struct bn_layer *layer, int32_t x, int32_t y)
@@ -230,5 +266,5 @@ void bn_layer_move_cursor(struct bn_layer *layer, int32_t x, int32_t y)
 	layer->cursor.x = x;
 	layer->cursor.y = y;
 	if (layer->cursor.visible)
-		layer->output->impl->schedule(layer->output);
+		bn_output_touch(layer->output, layer);
 }

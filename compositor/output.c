@@ -60,6 +60,8 @@ int bn_output_create_clocked(struct bn_output **out, struct wl_event_loop *loop,
 	output->config = *config;
 	output->loop = loop;
 	wl_list_init(&output->layers);
+	bn_histogram_init(&output->counters.commit);
+	bn_histogram_init(&output->counters.latency);
 	r = start(output, clock);
 	if (r < 0) {
 		free(output);
@@ -104,7 +106,7 @@ int bn_output_set_mode(
 	bn_pacer_set_refresh(&output->pacer, refresh_mhz);
 	if (output->impl->resize)
 		output->impl->resize(output);
-	output->impl->schedule(output);
+	bn_output_touch(output, NULL);
 	return 0;
 }
 

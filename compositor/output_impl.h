@@ -16,6 +16,8 @@
 /* The most frames of one layer that wait for their report; one more makes the oldest be reported
  * at once. */
 #define BN_LAYER_QUEUE 64
+/* Widths and heights of places end here. */
+#define BN_PLACE_MAX (1u << 20)
 
 /* One timer on a fixed grid of vblanks: the k-th is at origin + k × 10^12 / refresh_mhz
  * nanoseconds, computed from the origin each time so that nothing drifts. The timer runs only
@@ -102,6 +104,11 @@ struct bn_output {
 	void (*observer)(void *data, uint64_t when_ns);
 	void *observer_data;
 	uint64_t shown_seq, shown_ns; /* pictures shown so far; when the last came */
+	/* Places, cursors, layers that went or the mode: what changes the picture without a frame. */
+	bool changed;		 /* and is not latched */
+	uint64_t changed_ns;	 /* when the first of it did; 0: nothing that is not reported */
+	uint64_t changed_commit; /* that the last of it was latched with */
+	uint64_t reported;	 /* the last commit that was */
 	/* Filled by the kinds where they know. */
 	struct bn_output_status counters;
 	void *impl_data;
@@ -157,14 +164,19 @@ void bn_output_leave(struct bn_output *output);
 struct bn_queued *bn_layer_queued(struct bn_layer *layer, unsigned i);
 /* Takes the oldest out of the queue and tells the listener of it. */
 void bn_layer_report_oldest(struct bn_layer *layer, enum bn_presented how, uint64_t when_ns);
+/* Something but a frame changed what the layer shows (NULL: what the output shows): it is latched
+ * and reported like a frame, and the kind is asked to schedule that. */
+void bn_output_touch(struct bn_output *output, const struct bn_layer *layer);
 /* Makes the newest frame submitted before before_ns of each layer its current one. Returns the
- * number to report by. */
+ * number to report by: a new one when there were any, or places and the like changed. */
 uint64_t bn_output_latch(struct bn_output *output, uint64_t before_ns);
-/* Tells the listeners of all frames latched up to and with commit. */
+/* Tells the listeners of all frames latched up to and with commit, and the observer if that showed
+ * something. */
 void bn_output_report(struct bn_output *output, uint64_t commit, uint64_t when_ns);
-/* True when a frame is queued and not latched. */
+/* True when a frame, or a change of what is shown, is not latched. */
 bool bn_output_unlatched(const struct bn_output *output);
-/* When the oldest frame that is not reported was submitted; false when there is none. */
+/* When the oldest frame that is not reported was submitted, or the oldest such change made; false
+ * when there is none. */
 bool bn_output_oldest(const struct bn_output *output, uint64_t *submit_ns);
 
 /* What can be seen of a picture, cut at the output's edges (and of a cursor at its layer's). */
@@ -181,6 +193,7 @@ struct bn_geometry {
 bool bn_layer_geometry(const struct bn_layer *layer, struct bn_geometry *geometry);
 /* Neither turned nor scaled, and with whole source pixels: what every plane can do. */
 bool bn_geometry_is_plain(const struct bn_geometry *geometry);
+bool bn_geometry_is_scaled(const struct bn_geometry *geometry);
 /* The same for the layer's cursor, whose picture is BN_CURSOR_SIZE each way. It is turned and scaled with its layer. */
 bool bn_cursor_geometry(const struct bn_layer *layer, struct bn_geometry *geometry);
 
@@ -192,20 +205,10 @@ int bn_compose_layers(pixman_image_t *dst, struct bn_layer *const *layers, unsig
 	bool cursors, pixman_region32_t *region);
 /* The whole of a buffer upright into dst from (0, 0), opaque. The same errors. */
 int bn_compose_whole(pixman_image_t *dst, struct bn_buffer *buffer);
-
-/* The part of a picture that can be seen, placed on the output. */
-struct bn_view {
-	uint32_t x, y, width, height; /* on the output */
-	uint32_t src_x, src_y;        /* in the picture, seen upright */
-};
-
-/* false: nothing of it can be seen. */
-bool bn_layer_view(const struct bn_layer *layer, struct bn_view *view);
-bool bn_cursor_view(const struct bn_layer *layer, struct bn_view *view);
-
-/* Copies the part of buffer that view says to (x, y) of dst. 0, -ENOMEM, -ENOTSUP (a dma-buf
- * that cannot be mapped), -EAGAIN (one that a GPU still writes to). */
-int bn_compose_buffer(pixman_image_t *dst, struct bn_buffer *buffer, const struct bn_view *view,
-	uint32_t x, uint32_t y);
+/* The same of the frame's part of its buffer. */
+int bn_compose_frame(pixman_image_t *dst, const struct bn_frame *frame);
+/* As bn_compose_layers, for a dst whose pixel (0, 0) is that at (x, y) of the output; region is in the output's pixels. */
+int bn_compose_at(pixman_image_t *dst, int32_t x, int32_t y, struct bn_layer *const *layers,
+	unsigned count, bool cursors, pixman_region32_t *region);
 
 #endif

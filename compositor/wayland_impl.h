@@ -88,8 +88,12 @@ struct bn_wl_plane {
 	struct wp_viewport *viewport; /* NULL without wp_viewporter */
 	struct bn_wl_image images[BN_WL_IMAGES];
 	bool mapped;
-	bool copied;         /* shows one of the images */
-	struct bn_view view; /* as sent; x and y are in the window */
+	bool copied;		     /* shows one of the images */
+	struct bn_geometry geometry; /* as sent */
+	int32_t x, y;		     /* of the output in the window, when it was sent */
+	bool placed;		     /* geometry is set */
+	uint16_t alpha;		     /* of the copy */
+	bool blend;
 };
 
 struct bn_wl_layer {

@@ -1,3 +1,4 @@
+#include <drm_mode.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,26 +75,43 @@ static void plane_hide(struct bn_wl *wl, struct bn_wl_plane *plane)
 	plane->mapped = false;
 }
 
-static bool same_view(const struct bn_view *a, const struct bn_view *b)
+static bool same_geometry(const struct bn_geometry *a, const struct bn_geometry *b)
 {
-	return a->x == b->x && a->y == b->y && a->width == b->width && a->height == b->height &&
-	       a->src_x == b->src_x && a->src_y == b->src_y;
+	return a->at.x == b->at.x && a->at.y == b->at.y && a->at.width == b->at.width &&
+	       a->at.height == b->at.height && a->src_x == b->src_x && a->src_y == b->src_y &&
+	       a->src_width == b->src_width && a->src_height == b->src_height &&
+	       a->transform == b->transform;
 }
 
-/* Places the plane; cropped says that the view is a part of what is attached. */
-static void plane_place(struct bn_wl_plane *plane, const struct bn_view *view, bool cropped)
+static bool is_placed(
+	const struct bn_wl *wl, const struct bn_wl_plane *plane, const struct bn_geometry *geometry)
 {
-	wl_subsurface_set_position(plane->subsurface, (int32_t)view->x, (int32_t)view->y);
-	if (plane->viewport && cropped) {
-		wp_viewport_set_source(plane->viewport, wl_fixed_from_int((int)view->src_x),
-			wl_fixed_from_int((int)view->src_y), wl_fixed_from_int((int)view->width),
-			wl_fixed_from_int((int)view->height));
+	int32_t x, y;
+
+	bn_wl_window_origin(wl, &x, &y);
+	return plane->placed && plane->x == x && plane->y == y &&
+	       same_geometry(geometry, &plane->geometry);
+}
+
+/* Places the plane. source: the part of what is attached that is shown, upright, in 1/65536 pixel;
+ * NULL: all of it. */
+static void plane_place(const struct bn_wl *wl, struct bn_wl_plane *plane,
+	const struct bn_geometry *geometry, const struct bn_geometry *source)
+{
+	bn_wl_window_origin(wl, &plane->x, &plane->y);
+	wl_subsurface_set_position(
+		plane->subsurface, geometry->at.x + plane->x, geometry->at.y + plane->y);
+	if (plane->viewport && source) {
+		wp_viewport_set_source(plane->viewport, (wl_fixed_t)(source->src_x / 256),
+			(wl_fixed_t)(source->src_y / 256), (wl_fixed_t)(source->src_width / 256),
+			(wl_fixed_t)(source->src_height / 256));
 	} else if (plane->viewport) {
 		wl_fixed_t unset = wl_fixed_from_int(-1);
 
 		wp_viewport_set_source(plane->viewport, unset, unset, unset, unset);
 	}
-	plane->view = *view;
+	plane->geometry = *geometry;
+	plane->placed = true;
 }
 
 static void damage_frame(struct wl_surface *surface, const struct bn_frame *frame)
@@ -109,19 +127,21 @@ static void damage_frame(struct wl_surface *surface, const struct bn_frame *fram
 }
 
 /* The guest's own memory or dma-buf. */
-static void show_buffer(struct bn_wl_plane *plane, struct bn_layer *layer,
-	struct bn_wl_buffer *buffer, const struct bn_view *view)
+static void show_buffer(struct bn_wl *wl, struct bn_wl_plane *plane, struct bn_layer *layer,
+	struct bn_wl_buffer *buffer, const struct bn_geometry *geometry)
 {
 	const struct bn_frame *frame = &layer->current;
-	bool attach = layer->fresh || !plane->mapped || plane->copied;
+	bool flipped = geometry->transform & DRM_MODE_REFLECT_Y;
+	bool attach = layer->fresh || !plane->mapped || plane->copied ||
+		      geometry->transform != plane->geometry.transform;
+	struct bn_geometry source = *geometry;
 
-	if (!attach && same_view(view, &plane->view))
+	if (!attach && is_placed(wl, plane, geometry))
 		return;
 	if (attach) {
 		wl_surface_attach(plane->surface, buffer->wl_buffer, 0, 0);
 		wl_surface_set_buffer_transform(plane->surface,
-			bn_buffer_attrs(frame->buffer)->y_invert ? WL_OUTPUT_TRANSFORM_FLIPPED_180
-								 : WL_OUTPUT_TRANSFORM_NORMAL);
+			flipped ? WL_OUTPUT_TRANSFORM_FLIPPED_180 : WL_OUTPUT_TRANSFORM_NORMAL);
 		bn_wl_buffer_use(buffer);
 		if (plane->mapped && !plane->copied)
 			damage_frame(plane->surface, frame);
@@ -130,7 +150,10 @@ static void show_buffer(struct bn_wl_plane *plane, struct bn_layer *layer,
 		plane->mapped = true;
 		plane->copied = false;
 	}
-	plane_place(plane, view, true);
+	if (flipped)
+		source.src_y = (bn_buffer_attrs(frame->buffer)->height << 16) - geometry->src_y -
+			       geometry->src_height;
+	plane_place(wl, plane, geometry, &source);
 	wl_surface_commit(plane->surface);
 	layer->fresh = false;
 }
@@ -144,16 +167,24 @@ static void attach_image(struct bn_wl_plane *plane, struct bn_wl_image *image)
 	plane->copied = true;
 }
 
-static int compose_image(
-	struct bn_wl_image *image, struct bn_buffer *buffer, const struct bn_view *view)
+static bool is_opaque(const struct bn_layer *layer)
 {
-	pixman_image_t *dst = pixman_image_create_bits_no_clear(PIXMAN_x8r8g8b8, (int)image->width,
+	return !layer->place.blend && layer->place.alpha == BN_ALPHA_OPAQUE;
+}
+
+static int compose_image(
+	struct bn_wl_image *image, struct bn_layer *layer, const struct bn_geometry *geometry)
+{
+	pixman_image_t *dst = pixman_image_create_bits_no_clear(
+		is_opaque(layer) ? PIXMAN_x8r8g8b8 : PIXMAN_a8r8g8b8, (int)image->width,
 		(int)image->height, image->pixels, (int)(image->width * 4));
 	int r;
 
 	if (!dst)
 		return -ENOMEM;
-	r = bn_compose_buffer(dst, buffer, view, 0, 0);
+	if (!is_opaque(layer))
+		memset(image->pixels, 0, (size_t)image->width * image->height * 4);
+	r = bn_compose_at(dst, geometry->at.x, geometry->at.y, &layer, 1, false, NULL);
 	pixman_image_unref(dst);
 	return r;
 }
@@ -171,22 +202,24 @@ static void say_copy(struct bn_wl *wl, struct bn_buffer *buffer, int r)
 		r < 0 ? "they cannot be copied either and stay unseen" : "they are copied");
 }
 
-/* What the compositor cannot take, or cannot crop, it gets as a copy of exactly what is to be
- * seen. */
+/* What the compositor cannot take or show as it is to be shown, it gets as a copy of exactly what is
+ * to be seen. */
 static void show_copy(struct bn_wl *wl, struct bn_wl_plane *plane, struct bn_layer *layer,
-	const struct bn_view *view)
+	const struct bn_geometry *geometry)
 {
 	struct bn_wl_image *image;
 	int r;
 
-	if (!layer->fresh && plane->mapped && plane->copied && same_view(view, &plane->view))
+	if (!layer->fresh && plane->mapped && plane->copied && is_placed(wl, plane, geometry) &&
+		plane->alpha == layer->place.alpha && plane->blend == layer->place.blend)
 		return;
-	image = bn_wl_image_get(wl, plane, view->width, view->height, WL_SHM_FORMAT_XRGB8888);
+	image = bn_wl_image_get(wl, plane, geometry->at.width, geometry->at.height,
+		is_opaque(layer) ? WL_SHM_FORMAT_XRGB8888 : WL_SHM_FORMAT_ARGB8888);
 	if (!image) {
 		wl->dirty = true; /* tried again when an image is released */
 		return;
 	}
-	r = compose_image(image, layer->current.buffer, view);
+	r = compose_image(image, layer, geometry);
 	if (r == -EAGAIN) { /* the picture before stays */
 		wl->dirty = true;
 		return;
@@ -199,63 +232,64 @@ static void show_copy(struct bn_wl *wl, struct bn_wl_plane *plane, struct bn_lay
 	}
 	wl_surface_set_buffer_transform(plane->surface, WL_OUTPUT_TRANSFORM_NORMAL);
 	attach_image(plane, image);
-	plane_place(plane, view, false);
+	plane_place(wl, plane, geometry, NULL);
+	plane->alpha = layer->place.alpha;
+	plane->blend = layer->place.blend;
 	wl_surface_commit(plane->surface);
 	layer->fresh = false;
 }
 
-static bool is_whole(const struct bn_view *view, const struct bn_buffer_attrs *attrs)
+static bool is_whole(const struct bn_geometry *geometry, const struct bn_buffer_attrs *attrs)
 {
-	return view->src_x == 0 && view->src_y == 0 && view->width == attrs->width &&
-	       view->height == attrs->height;
+	return geometry->src_x == 0 && geometry->src_y == 0 &&
+	       geometry->src_width >> 16 == attrs->width &&
+	       geometry->src_height >> 16 == attrs->height;
 }
 
-static void place_in_window(const struct bn_wl *wl, struct bn_view *view)
+/* Whether the surface can show the buffer so. */
+static bool can_show(const struct bn_wl_plane *plane, const struct bn_layer *layer,
+	const struct bn_geometry *geometry)
 {
-	int32_t x, y;
-
-	bn_wl_window_origin(wl, &x, &y);
-	view->x += (uint32_t)x;
-	view->y += (uint32_t)y;
+	return is_opaque(layer) && !bn_geometry_is_scaled(geometry) &&
+	       (geometry->transform & ~DRM_MODE_REFLECT_Y) == DRM_MODE_ROTATE_0 &&
+	       (plane->viewport || is_whole(geometry, bn_buffer_attrs(layer->current.buffer)));
 }
 
 static void update_picture(struct bn_wl *wl, struct bn_wl_plane *plane, struct bn_layer *layer)
 {
+	struct bn_geometry geometry;
 	struct bn_wl_buffer *buffer;
-	struct bn_view view;
 	bool wait;
 
-	if (!bn_layer_view(layer, &view)) {
+	if (!bn_layer_geometry(layer, &geometry)) {
 		plane_hide(wl, plane);
 		layer->fresh = false;
 		return;
 	}
-	place_in_window(wl, &view);
 	buffer = bn_wl_buffer_get(wl, layer->current.buffer, &wait);
 	if (wait)
 		return; /* shows what it showed until the compositor has looked at the dma-buf */
-	if (buffer && (plane->viewport || is_whole(&view, bn_buffer_attrs(layer->current.buffer))))
-		show_buffer(plane, layer, buffer, &view);
+	if (buffer && can_show(plane, layer, &geometry))
+		show_buffer(wl, plane, layer, buffer, &geometry);
 	else
-		show_copy(wl, plane, layer, &view);
+		show_copy(wl, plane, layer, &geometry);
 }
 
 static void update_cursor(struct bn_wl *wl, struct bn_wl_plane *plane, struct bn_layer *layer)
 {
 	struct bn_cursor *cursor = &layer->cursor;
+	struct bn_geometry geometry;
 	struct bn_wl_image *image;
-	struct bn_view view;
 
 	/* Without a viewport it cannot be cropped: better none than one that lies on another
 	 * guest's picture. */
-	if (!bn_cursor_view(layer, &view) ||
-		(!plane->viewport &&
-			(view.width != BN_CURSOR_SIZE || view.height != BN_CURSOR_SIZE))) {
+	if (!bn_cursor_geometry(layer, &geometry) || !bn_geometry_is_plain(&geometry) ||
+		(!plane->viewport && (geometry.at.width != BN_CURSOR_SIZE ||
+					     geometry.at.height != BN_CURSOR_SIZE))) {
 		plane_hide(wl, plane);
 		return;
 	}
-	place_in_window(wl, &view);
-	if (!cursor->fresh && plane->mapped && same_view(&view, &plane->view))
+	if (!cursor->fresh && plane->mapped && is_placed(wl, plane, &geometry))
 		return;
 	if (cursor->fresh || !plane->mapped) {
 		image = bn_wl_image_get(
@@ -268,7 +302,7 @@ static void update_cursor(struct bn_wl *wl, struct bn_wl_plane *plane, struct bn
 		attach_image(plane, image);
 		cursor->fresh = false;
 	}
-	plane_place(plane, &view, true);
+	plane_place(wl, plane, &geometry, &geometry);
 	wl_surface_commit(plane->surface);
 }
 

@@ -1,6 +1,7 @@
 /* The pace of a headless output on a clock that the tests set: nothing here sleeps or measures. */
 #include <drm_fourcc.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/fd.h"
@@ -21,8 +22,9 @@ struct rig {
 		enum bn_presented how;
 		bool locked;
 	} report[HISTORY];
-	unsigned resubmit; /* times that the listener submits again */
-	bool destroy;      /* the listener destroys the layer */
+	unsigned resubmit;        /* times that the listener submits again */
+	bool destroy;             /* the listener destroys the layer */
+	struct bn_layer *restack; /* the listener puts it on top */
 	unsigned released, destroyed;
 };
 
@@ -53,6 +55,12 @@ static void handle_presented(
 	CU_ASSERT_FATAL(rig->reports < HISTORY);
 	rig->report[rig->reports++] = (struct report){
 		frame->seq, when_ns, how, frame->buffer && bn_buffer_locked(frame->buffer)};
+	if (rig->restack) {
+		struct bn_place place = *bn_layer_place(rig->restack);
+
+		place.z++;
+		bn_layer_set_place(rig->restack, &place);
+	}
 	if (rig->destroy) {
 		rig->destroy = false;
 		bn_layer_destroy(rig->layer);
@@ -184,10 +192,89 @@ static void test_idle_arms_nothing(void)
 	submit(&rig, buffer, 1);
 	run_at(&rig, vblank(1, 60000));
 	CU_ASSERT_EQUAL(rig.output->pacer.deadline_ns, 0);
-	bn_layer_set_cursor(rig.layer, cursor, 0, 0);
-	bn_layer_move_cursor(rig.layer, 5, 5);
-	bn_layer_set_position(rig.layer, 3, 3);
+	bn_layer_move_cursor(rig.layer, 5, 5); /* hidden */
+	bn_layer_set_position(rig.layer, 0, 0);
 	CU_ASSERT_EQUAL(rig.output->pacer.deadline_ns, 0);
+	bn_layer_set_cursor(rig.layer, cursor, 0, 0);
+	run_at(&rig, vblank(2, 60000));
+	CU_ASSERT_EQUAL(rig.output->pacer.deadline_ns, 0);
+	bn_buffer_drop(buffer);
+	rig_finish(&rig);
+}
+
+static void handle_shown(void *data, uint64_t when_ns)
+{
+	uint64_t *when = data;
+
+	CU_ASSERT(when_ns > *when);
+	*when = when_ns;
+}
+
+/* A place, a cursor, a layer that goes: shown at a vblank, counted and told, once. */
+static void test_changes_are_shown(void)
+{
+	uint32_t cursor[BN_CURSOR_SIZE * BN_CURSOR_SIZE] = {0};
+	struct bn_place place = bn_place_default;
+	struct bn_output_status *status = calloc(1, sizeof(*status));
+	struct bn_buffer *buffer;
+	uint64_t when = 0;
+	struct rig rig;
+
+	rig_init(&rig, &config_60);
+	buffer = buffer_new(&rig);
+	bn_output_set_observer(rig.output, handle_shown, &when);
+	bn_layer_set_position(rig.layer, 1, 1); /* nothing to be seen of it */
+	CU_ASSERT_EQUAL(rig.output->pacer.deadline_ns, 0);
+	submit(&rig, buffer, 1);
+	run_at(&rig, vblank(1, 60000));
+	CU_ASSERT_EQUAL(when, vblank(1, 60000));
+	place.at.x = 7;
+	place.z = 2;
+	bn_layer_set_place(rig.layer, &place);
+	bn_layer_set_cursor(rig.layer, cursor, 0, 0);
+	run_at(&rig, vblank(3, 60000) + 5);
+	CU_ASSERT_EQUAL(when, vblank(3, 60000));
+	CU_ASSERT_EQUAL(rig.reports, 1);
+	CU_ASSERT_EQUAL(bn_output_frames(rig.output), 2);
+	run_at(&rig, vblank(4, 60000));
+	CU_ASSERT_EQUAL(when, vblank(3, 60000));
+	bn_layer_destroy(rig.layer);
+	rig.layer = NULL;
+	run_at(&rig, vblank(5, 60000));
+	CU_ASSERT_EQUAL(when, vblank(5, 60000));
+	bn_output_set_observer(rig.output, NULL, NULL);
+	CU_ASSERT_EQUAL(bn_output_set_mode(rig.output, 32, 32, 60000), 0);
+	run_at(&rig, vblank(6, 60000));
+	CU_ASSERT_EQUAL(when, vblank(5, 60000));
+	bn_output_status(rig.output, status);
+	CU_ASSERT_EQUAL(status->flips, 4);
+	CU_ASSERT_EQUAL(status->late, 1); /* the place, by one refresh */
+	CU_ASSERT(status->connected && status->active);
+	free(status);
+	bn_buffer_drop(buffer);
+	rig_finish(&rig);
+}
+
+/* Listeners change heights while frames are being reported: every frame is, once. */
+static void test_restacking_listener(void)
+{
+	struct bn_layer *layers[4];
+	struct bn_buffer *buffer;
+	struct rig rig;
+
+	rig_init(&rig, &config_60);
+	buffer = buffer_new(&rig);
+	for (int i = 0; i < 4; i++) {
+		struct bn_frame frame = frame_of(buffer, (uint64_t)i);
+
+		layers[i] = bn_layer_create(rig.output, &listener, &rig);
+		bn_layer_submit(layers[i], &frame);
+	}
+	rig.restack = layers[0];
+	run_at(&rig, vblank(1, 60000));
+	CU_ASSERT_EQUAL(rig.reports, 4);
+	for (int i = 0; i < 4; i++)
+		bn_layer_destroy(layers[i]);
 	bn_buffer_drop(buffer);
 	rig_finish(&rig);
 }
@@ -540,6 +627,8 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		{"a frame is presented at the grid's time", test_presents_at_grid},
 		{"nothing pending arms no timer", test_idle_arms_nothing},
+		{"places, cursors, layers that go are shown and told", test_changes_are_shown},
+		{"a listener changes heights", test_restacking_listener},
 		{"a newer frame supersedes", test_supersedes},
 		{"the grid does not drift in years", test_grid_does_not_drift},
 		{"a late wake-up skips vblanks", test_late_wakeup_skips},
