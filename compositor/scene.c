@@ -276,8 +276,8 @@ static void check_source(struct check *c, const struct bn_scene_layer *layer)
 		fault(c, layer, "there is no vm '%s'; the name of a [vm NAME] section is expected",
 			layer->vm);
 	else if (layer->scanout >= scanouts)
-		fault(c, layer, "vm %s has no scanout %u; scanout= below %u is expected", layer->vm,
-			layer->scanout, scanouts);
+		fault(c, layer, "vm %s has no scanout %u; scanout.%u=OUTPUT in [vm %s] is expected",
+			layer->vm, layer->scanout, layer->scanout, layer->vm);
 }
 
 static void check_name(struct check *c, size_t i)

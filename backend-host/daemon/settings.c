@@ -107,92 +107,6 @@ static void *begin_core(void *data, const char *name, int line, const char **why
 	return data;
 }
 
-/* ---- [output NAME] ---- */
-
-static bool read_backend(void *object, const char *key, const char *value, const char **expected)
-{
-	struct bn_settings_output *o = object;
-	*expected = "headless or wayland";
-	if (strcmp(value, "headless") == 0)
-		o->config.kind = BN_OUTPUT_HEADLESS;
-	else if (strcmp(value, "wayland") == 0)
-		o->config.kind = BN_OUTPUT_WAYLAND;
-	else
-		return false;
-	return true;
-}
-
-static bool read_mode(void *object, const char *key, const char *value, const char **expected)
-{
-	struct bn_settings_output *o = object;
-	*expected = "WIDTHxHEIGHT[@HZ], each side 1 to 8192 pixels and 1 to 1000 Hz, "
-		    "for example 1280x480@60";
-	unsigned width, height, refresh = o->config.refresh_mhz;
-	if (!bn_config_mode(value, &width, &height, &refresh) || width < 1 || width > 8192 ||
-		height < 1 || height > 8192 || refresh < 1000 || refresh > 1000000)
-		return false;
-	o->config.width = width;
-	o->config.height = height;
-	o->config.refresh_mhz = refresh;
-	return true;
-}
-
-static bool read_pacing(void *object, const char *key, const char *value, const char **expected)
-{
-	struct bn_settings_output *o = object;
-	*expected = "display (guests wait for the refresh) or free";
-	o->config.free_running = strcmp(value, "free") == 0;
-	return o->config.free_running || strcmp(value, "display") == 0;
-}
-
-static bool read_fullscreen(void *object, const char *key, const char *value, const char **expected)
-{
-	struct bn_settings_output *o = object;
-	*expected = "yes or no";
-	return bn_config_bool(value, &o->config.fullscreen);
-}
-
-static bool read_size_mm(void *object, const char *key, const char *value, const char **expected)
-{
-	struct bn_settings_output *o = object;
-	*expected = "WIDTHxHEIGHT in millimetres, each 1 to 10000, for example 292x109";
-	unsigned width, height, unused = 0;
-	if (strchr(value, '@') || !bn_config_mode(value, &width, &height, &unused) || width < 1 ||
-		width > 10000 || height < 1 || height > 10000)
-		return false;
-	o->config.width_mm = width;
-	o->config.height_mm = height;
-	return true;
-}
-
-static const struct bn_config_key output_keys[] = {
-	{.name = "backend", .read = read_backend},
-	{.name = "mode", .read = read_mode},
-	{.name = "pacing", .read = read_pacing},
-	{.name = "fullscreen", .read = read_fullscreen},
-	{.name = "size-mm", .read = read_size_mm},
-	{0},
-};
-
-static void *begin_output(void *data, const char *name, int line, const char **why)
-{
-	struct bn_settings *s = data;
-	if (s->num_outputs == BN_SETTINGS_OUTPUTS_MAX) {
-		*why = "at most 32 outputs";
-		return NULL;
-	}
-	struct bn_settings_output *o = &s->outputs[s->num_outputs++];
-	*o = (struct bn_settings_output){
-		.config = {.kind = BN_OUTPUT_HEADLESS,
-			.width = 1280,
-			.height = 720,
-			.refresh_mhz = 60000},
-		.line = line,
-	};
-	snprintf(o->config.name, sizeof(o->config.name), "%s", name);
-	return o;
-}
-
 /* ---- [vm NAME] ---- */
 
 static bool read_socket(void *object, const char *key, const char *value, const char **expected)
@@ -243,11 +157,19 @@ static bool read_gl(void *object, const char *key, const char *value, const char
 	return bn_config_bool(value, &vm->gl);
 }
 
+static bool read_planes(void *object, const char *key, const char *value, const char **expected)
+{
+	struct bn_settings_vm *vm = object;
+	*expected = "a number of planes from 0 to 32";
+	return bn_config_uint(value, 0, BN_OUTPUT_PLANES_MAX, &vm->planes);
+}
+
 static const struct bn_config_key vm_keys[] = {
 	{.name = "socket", .read = read_socket},
 	{.name = "scanout.", .prefix = true, .read = read_scanout},
 	{.name = "memory-max", .read = read_memory_max},
 	{.name = "gl", .read = read_gl},
+	{.name = "planes", .read = read_planes},
 	{.name = "class", .read = bn_settings_read_vm_sched},
 	{.name = "period", .read = bn_settings_read_vm_sched},
 	{.name = "budget", .read = bn_settings_read_vm_sched},
@@ -285,9 +207,14 @@ static const struct bn_config_section sections[] = {
 	{.name = "output",
 		.named = true,
 		.repeated = true,
-		.begin = begin_output,
-		.keys = output_keys},
+		.begin = bn_settings_begin_output,
+		.keys = bn_settings_output_keys},
 	{.name = "vm", .named = true, .repeated = true, .begin = begin_vm, .keys = vm_keys},
+	{.name = "layer",
+		.named = true,
+		.repeated = true,
+		.begin = bn_settings_begin_layer,
+		.keys = bn_settings_layer_keys},
 	{0},
 };
 
@@ -355,21 +282,6 @@ static void check_sockets(const struct bn_settings *s, size_t vm, struct bn_conf
 	}
 }
 
-/* An output has room for so many layers, and each scanout on it is one. */
-static void check_layers(const struct bn_settings *s, const struct bn_settings_output *output,
-	struct bn_config_errors *errors)
-{
-	unsigned layers = 0;
-	for (size_t v = 0; v < s->num_vms; v++) {
-		for (unsigned i = 0; i < s->vms[v].num_scanouts; i++)
-			layers += strcmp(s->vms[v].scanout[i], output->config.name) == 0;
-	}
-	if (layers > BN_OUTPUT_LAYERS_MAX)
-		bn_config_error_add(errors, output->line,
-			"%u scanouts go to output %s; at most %d are expected", layers,
-			output->config.name, BN_OUTPUT_LAYERS_MAX);
-}
-
 static void check_whole(struct bn_settings *s, struct bn_config_errors *errors)
 {
 	if (s->runtime_dir[0] == '\0' && !bn_settings_default_runtime_dir(s->runtime_dir))
@@ -385,9 +297,9 @@ static void check_whole(struct bn_settings *s, struct bn_config_errors *errors)
 		check_scanouts(s, vm, errors);
 		check_sockets(s, i, errors);
 	}
-	for (size_t i = 0; i < s->num_outputs; i++)
-		check_layers(s, &s->outputs[i], errors);
+	bn_settings_check_outputs(s, errors);
 	bn_settings_check_sched(s, errors);
+	bn_settings_check_scene(s, errors);
 }
 
 int bn_settings_read(struct bn_settings *s, const char *path, struct bn_config_errors *errors)

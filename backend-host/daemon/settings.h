@@ -11,6 +11,7 @@
 #include "common/config.h"
 #include "common/log.h"
 #include "compositor/output.h"
+#include "compositor/scene.h"
 #include "protocol/link.h"
 #include "scheduler/policy.h"
 
@@ -30,7 +31,8 @@ enum bn_settings_gpu {
 
 struct bn_settings_output {
 	struct bn_output_config config;
-	int line; /* of its header */
+	int line;      /* of its header */
+	bool has_mode; /* mode= was given */
 };
 
 struct bn_settings_vm {
@@ -41,6 +43,7 @@ struct bn_settings_vm {
 	unsigned num_scanouts; /* highest one named + 1; 0 when none is */
 	uint64_t memory_max;   /* bytes */
 	bool gl;
+	unsigned planes; /* of each output, that are for this VM alone */
 
 	/* Of the scheduler. 0: not given, see bn_settings_vm_policy(). */
 	enum bn_vm_class vm_class;
@@ -82,6 +85,9 @@ struct bn_settings {
 	size_t num_outputs;
 	struct bn_settings_vm vms[BN_SETTINGS_VMS_MAX];
 	size_t num_vms;
+	/* The layers that scanout.N= imply, in the order of the VMs, then those of [layer]
+	 * sections. */
+	struct bn_scene scene;
 };
 
 /* Reads and checks path into *settings, which needs no clean-up. Returns 0, or -errno with every
@@ -105,6 +111,24 @@ bool bn_settings_vm_check(const struct bn_settings *settings, const struct bn_se
 	const char **why);
 /* The policy, auto decided. */
 enum bn_policy_kind bn_settings_policy_kind(const struct bn_settings *settings);
+
+/* ---- scenes ---- */
+
+/* Reads one key of [layer NAME] (output, vm, scanout, crop, at, size, rotate, reflect, alpha, blend,
+ * z, role, hidden, opening, opening.N) into *layer. On false *expected says what would have been
+ * right (a constant string), and *layer is as before. */
+bool bn_settings_layer_key(struct bn_scene_layer *layer, const char *key, const char *value,
+	const char **expected);
+/* Reads a text of [layer NAME] sections alone into *scene, with what scanout.N= imply beside them, as
+ * if they stood in the configuration. It is not checked as a whole yet. 0, or -EINVAL with every
+ * mistake recorded in errors (as for bn_settings_read). */
+int bn_settings_scene_text(const struct bn_settings *settings, struct bn_scene *scene,
+	const char *text, size_t len, struct bn_config_errors *errors);
+/* bn_scene_check() against the VMs of the settings and the given outputs. */
+unsigned bn_settings_scene_check(const struct bn_settings *settings, const struct bn_scene *scene,
+	const struct bn_output_config *const *outputs, size_t num_outputs,
+	void (*report)(void *data, const struct bn_scene_layer *layer, const char *fault),
+	void *data);
 
 /* The folder for sockets when nobody names one: $XDG_RUNTIME_DIR/binnacle, or /run/binnacle
  * without that variable. false when the path does not fit. */

@@ -1,4 +1,4 @@
-/* What settings.c and settings_sched.c have in common. */
+/* What settings.c and the settings_*.c beside it have in common. */
 #ifndef BN_DAEMON_SETTINGS_PRIV_H
 #define BN_DAEMON_SETTINGS_PRIV_H
 
@@ -22,5 +22,16 @@ bool bn_settings_read_vm_sched(
 void bn_settings_sched_defaults(struct bn_settings *settings);
 /* Records what does not go together. */
 void bn_settings_check_sched(const struct bn_settings *settings, struct bn_config_errors *errors);
+
+/* settings_output.c */
+extern const struct bn_config_key bn_settings_output_keys[];
+void *bn_settings_begin_output(void *data, const char *name, int line, const char **why);
+void bn_settings_check_outputs(struct bn_settings *settings, struct bn_config_errors *errors);
+
+/* settings_scene.c */
+extern const struct bn_config_key bn_settings_layer_keys[];
+void *bn_settings_begin_layer(void *data, const char *name, int line, const char **why);
+/* Adds what scanout.N= implies, and records what is wrong with the whole. */
+void bn_settings_check_scene(struct bn_settings *settings, struct bn_config_errors *errors);
 
 #endif

@@ -102,7 +102,7 @@ static void test_names(void)
 	one()->vm[0] = '\0';
 	refused("one", "vm= is expected");
 	one()->scanout = 2;
-	refused("one", "vm a has no scanout 2; scanout= below 2 is expected");
+	refused("one", "vm a has no scanout 2; scanout.2=OUTPUT in [vm a] is expected");
 	one();
 	add("one", "right");
 	refused("one", "another layer has that name");

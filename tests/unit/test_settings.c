@@ -115,7 +115,7 @@ static void test_values(void)
 	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nmode=big\n", 3, "1280x480@60"));
 	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nmode=8193x1\n", 3, "8192"));
 	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nmode=1x1@1001\n", 3, "1000 Hz"));
-	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nbackend=kms\n", 3, "headless or wayland"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nbackend=tv\n", 3, "headless, wayland or kms"));
 	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\npacing=slow\n", 3, "display"));
 	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nsize-mm=1x1@60\n", 3, "millimetres"));
 	CU_ASSERT_TRUE(one_error("[vm a]\nmemory-max=1M\n", 2, "16M"));
@@ -163,7 +163,7 @@ static void test_many(void)
 	for (int i = 0; i < BN_OUTPUT_LAYERS_MAX + 1; i++)
 		len += (size_t)snprintf(
 			text + len, sizeof(text) - len, "[vm v%d]\nscanout.0=o\n", i);
-	CU_ASSERT_TRUE(one_error(text, 1, "25 scanouts"));
+	CU_ASSERT_TRUE(one_error(text, 50, "output o has 24 layers already"));
 	bn_config_errors_finish(&errors);
 }
 
@@ -295,6 +295,177 @@ static void test_live_keys(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(expected, "queue-ahead"));
 }
 
+/* ---- scenes ---- */
+
+static const struct bn_scene_layer *layer(const char *name)
+{
+	const struct bn_scene_layer *l = bn_scene_find(&settings.scene, name);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	return l;
+}
+
+#define TWO "[output left]\nmode=1280x480\n[output right]\nmode=800x600\n"
+
+static void test_layer_keys(void)
+{
+	CU_ASSERT_EQUAL_FATAL(read_text(TWO "[vm a]\nscanout.0=left\nscanout.3=right\nplanes=2\n"
+					    "[vm b]\nscanout.0=right\n"
+					    "[layer gauges]\nvm=a\noutput=left\nrole=safety\n"
+					    "opening.1=10,20,300,200\nopening=0,0,5,5\n"
+					    "[layer map]\nvm=b\noutput=left\ncrop=0,0,600,400\n"
+					    "at=10, 20\nsize=300x200\nrotate=180\nreflect=xy\n"
+					    "alpha=50%\nblend=yes\nz=-3\n"
+					    "[layer mirror]\nvm=a\nscanout=3\noutput=left\n"
+					    "hidden=yes\nz=-7\ncrop=none\nsize=\n"),
+		0);
+	CU_ASSERT_EQUAL(settings.vms[0].planes, 2);
+	/* Implied ones first; a's own place on left is that of "gauges". */
+	CU_ASSERT_EQUAL_FATAL(settings.scene.num_layers, 5);
+	CU_ASSERT_STRING_EQUAL(settings.scene.layers[0].name, "a.3");
+	CU_ASSERT_STRING_EQUAL(settings.scene.layers[0].output, "right");
+	CU_ASSERT_EQUAL(settings.scene.layers[0].scanout, 3);
+	CU_ASSERT_EQUAL(settings.scene.layers[0].line, 0);
+	CU_ASSERT_STRING_EQUAL(settings.scene.layers[1].name, "b");
+	CU_ASSERT_EQUAL(settings.scene.layers[1].place.alpha, BN_ALPHA_OPAQUE);
+	const struct bn_scene_layer *l = layer("gauges");
+	CU_ASSERT_EQUAL(l->line, 11);
+	CU_ASSERT_EQUAL(l->place.role, BN_ROLE_SAFETY);
+	CU_ASSERT_EQUAL_FATAL(l->num_openings, 2);
+	CU_ASSERT_EQUAL(l->openings[0].width, 5);
+	CU_ASSERT_EQUAL(l->openings[1].x, 10);
+	CU_ASSERT_EQUAL(l->openings[1].height, 200);
+	l = layer("map");
+	CU_ASSERT_EQUAL(l->place.crop.width, 600);
+	CU_ASSERT_EQUAL(l->place.at.x, 10);
+	CU_ASSERT_EQUAL(l->place.at.y, 20);
+	CU_ASSERT_EQUAL(l->place.at.width, 300);
+	CU_ASSERT_EQUAL(l->place.at.height, 200);
+	CU_ASSERT_EQUAL(l->place.transform, 4 | 16 | 32); /* of drm_mode.h */
+	CU_ASSERT_EQUAL(l->place.alpha, 0x8000);
+	CU_ASSERT_TRUE(l->place.blend);
+	CU_ASSERT_EQUAL(l->place.z, -3);
+	l = layer("mirror");
+	CU_ASSERT_EQUAL(l->scanout, 3);
+	CU_ASSERT_TRUE(l->place.hidden);
+	CU_ASSERT_EQUAL(l->place.crop.width + l->place.at.width, 0);
+}
+
+/* That one key is refused, in line 9 of the text. */
+static bool bad_key(const char *key, const char *part)
+{
+	char text[256];
+	snprintf(text, sizeof(text),
+		TWO "[vm a]\nscanout.0=left\n[layer m]\nvm=a\n%s\noutput=right\n", key);
+	return one_error(text, 9, part);
+}
+
+static void test_layer_mistakes(void)
+{
+	CU_ASSERT_TRUE(bad_key("crop=1,2,3", "X,Y,WIDTH,HEIGHT"));
+	CU_ASSERT_TRUE(bad_key("crop=1,2,3,0", "X,Y,WIDTH,HEIGHT"));
+	CU_ASSERT_TRUE(bad_key("crop=1,2,3,4,5", "X,Y,WIDTH,HEIGHT"));
+	CU_ASSERT_TRUE(bad_key("crop=1,2,3,99999999999999999999", "X,Y,WIDTH,HEIGHT"));
+	CU_ASSERT_TRUE(bad_key("at=1", "X,Y"));
+	CU_ASSERT_TRUE(bad_key("at=1,two", "X,Y"));
+	CU_ASSERT_TRUE(bad_key("at=", "X,Y"));
+	CU_ASSERT_TRUE(bad_key("size=10", "WIDTHxHEIGHT"));
+	CU_ASSERT_TRUE(bad_key("size=10x10@60", "WIDTHxHEIGHT"));
+	CU_ASSERT_TRUE(bad_key("size=0x10", "WIDTHxHEIGHT"));
+	CU_ASSERT_TRUE(bad_key("rotate=45", "0, 90, 180 or 270"));
+	CU_ASSERT_TRUE(bad_key("reflect=left", "x (left becomes right)"));
+	CU_ASSERT_TRUE(bad_key("alpha=101", "0 (not to be seen) to 100"));
+	CU_ASSERT_TRUE(bad_key("alpha=0.5", "0 (not to be seen) to 100"));
+	CU_ASSERT_TRUE(bad_key("alpha=", "0 (not to be seen) to 100"));
+	CU_ASSERT_TRUE(bad_key("alpha=100000000000%", "0 (not to be seen) to 100"));
+	CU_ASSERT_TRUE(bad_key("blend=some", "yes"));
+	CU_ASSERT_TRUE(bad_key("hidden=perhaps", "yes or no"));
+	CU_ASSERT_TRUE(bad_key("z=top", "-10000"));
+	CU_ASSERT_TRUE(bad_key("z=10001", "-10000"));
+	CU_ASSERT_TRUE(bad_key("role=fallback", "normal or safety"));
+	CU_ASSERT_TRUE(bad_key("scanout=16", "0 to 15"));
+	CU_ASSERT_TRUE(bad_key("opening.4=0,0,1,1", "0 to 3"));
+	CU_ASSERT_TRUE(bad_key("opening.0=0,0", "X,Y,WIDTH,HEIGHT"));
+	CU_ASSERT_TRUE(bad_key("zorder=3", "unknown key 'zorder' in [layer]"));
+	CU_ASSERT_TRUE(one_error("[vm a]\nplanes=33\n", 2, "0 to 32"));
+}
+
+/* A layer of the text below, in line 7. */
+static bool bad_layer(const char *keys, const char *part)
+{
+	char text[512];
+	snprintf(text, sizeof(text), TWO "[vm a]\nscanout.0=left\n[layer m]\n%s", keys);
+	return one_error(text, 7, part);
+}
+
+static void test_scene_mistakes(void)
+{
+	CU_ASSERT_TRUE(bad_layer("vm=a\n", "layer m: it is on no output"));
+	CU_ASSERT_TRUE(bad_layer("vm=a\noutput=top\n", "no output 'top'; outputs are: left, right"));
+	CU_ASSERT_TRUE(bad_layer("output=left\n", "vm= is expected"));
+	CU_ASSERT_TRUE(bad_layer("vm=b\noutput=left\n", "[vm NAME]"));
+	CU_ASSERT_TRUE(bad_layer("vm=a\nscanout=1\noutput=left\n", "scanout.1=OUTPUT in [vm a]"));
+	CU_ASSERT_TRUE(bad_layer("vm=a\noutput=right\nat=800,0\n", "outside of output right"));
+	CU_ASSERT_TRUE(bad_layer("vm=a\noutput=right\ncrop=0,0,10,10\nsize=161x10\n", "16 times"));
+	CU_ASSERT_TRUE(
+		bad_layer("vm=a\noutput=right\nrole=safety\nat=1,1\n", "wholly on its output"));
+	CU_ASSERT_TRUE(bad_layer("vm=a\noutput=right\nrole=safety\n[layer n]\nvm=a\noutput=right\n"
+				 "role=safety\nz=-1\n",
+		"it overlaps safety layer n"));
+	/* An implied layer's mistake is its VM's. */
+	CU_ASSERT_TRUE(one_error(TWO "[layer s]\nvm=a\noutput=right\nrole=safety\nz=-1\n"
+				     "[vm a]\nscanout.0=left\n[vm b]\nscanout.0=right\n",
+		12, "layer b: it covers safety layer s on output right"));
+	CU_ASSERT_TRUE(one_error(TWO "[vm a]\nscanout.0=left\n[layer a]\nvm=a\noutput=right\n", 7,
+		"has that name"));
+	/* A gap between scanouts is a screen without a display. */
+	CU_ASSERT_TRUE(one_error(TWO "[vm a]\nscanout.2=left\n[layer m]\nvm=a\noutput=left\n", 7,
+		"vm a has no scanout 0"));
+	/* All of them, each once; a layer that was not understood is not looked at further. */
+	CU_ASSERT_EQUAL(read_text(TWO "[vm a]\n[layer m]\nvm=x\nat=3\n[layer n]\nvm=a\n"), -EINVAL);
+	CU_ASSERT_EQUAL(errors.count, 3);
+}
+
+static void test_kms_output(void)
+{
+	CU_ASSERT_EQUAL_FATAL(read_text("[output o]\nbackend=kms\ncard=vkms\nconnector=HDMI-A-1\n"
+					"[output p]\nmode=640x480\nbackend=kms\n"
+					"[vm a]\nscanout.0=o\nscanout.1=p\n"
+					"[layer m]\nvm=a\nscanout=1\noutput=o\nat=4000,4000\n"),
+		0);
+	CU_ASSERT_EQUAL(settings.outputs[0].config.kind, BN_OUTPUT_KMS);
+	CU_ASSERT_TRUE(settings.outputs[0].config.preferred_mode);
+	CU_ASSERT_STRING_EQUAL(settings.outputs[0].config.card, "vkms");
+	CU_ASSERT_STRING_EQUAL(settings.outputs[0].config.connector, "HDMI-A-1");
+	CU_ASSERT_FALSE(settings.outputs[1].config.preferred_mode);
+	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nmode=preferred\n", 2, "backend=kms"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\ncard=vkms\n", 2, "backend=kms"));
+	CU_ASSERT_TRUE(one_error("[vm a]\n[output o]\nbackend=kms\nconnector=\n", 4, "HDMI-A-1"));
+}
+
+/* As binnaclectl loads it. */
+static void test_scene_text(void)
+{
+	static struct bn_scene scene;
+	static const char text[] = "; a scene\n[layer m]\nvm=a\noutput=left\nz=4\n";
+	static const char bad[] = "[layer m]\nz=x\n[core]\n";
+	CU_ASSERT_EQUAL_FATAL(read_text(TWO "[vm a]\nscanout.0=left\n[vm b]\nscanout.0=left\n"
+					    "[layer n]\nvm=b\noutput=right\n"),
+		0);
+	bn_config_errors_finish(&errors);
+	errors = (struct bn_config_errors){0};
+	CU_ASSERT_EQUAL_FATAL(
+		bn_settings_scene_text(&settings, &scene, text, strlen(text), &errors), 0);
+	CU_ASSERT_EQUAL_FATAL(scene.num_layers, 2);
+	CU_ASSERT_STRING_EQUAL(scene.layers[0].name, "b");
+	CU_ASSERT_STRING_EQUAL(scene.layers[1].name, "m");
+	CU_ASSERT_EQUAL(scene.layers[1].line, 2);
+	CU_ASSERT_EQUAL(bn_settings_scene_text(&settings, &scene, bad, strlen(bad), &errors), -EINVAL);
+	CU_ASSERT_EQUAL_FATAL(errors.count, 2);
+	CU_ASSERT_EQUAL(errors.list[1].line, 3);
+	bn_config_errors_finish(&errors);
+	errors = (struct bn_config_errors){0};
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -307,6 +478,11 @@ int main(void)
 		{"what the scheduler is told by default", test_scheduler_defaults},
 		{"mistakes in keys of the scheduler", test_scheduler_mistakes},
 		{"keys that are changed live", test_live_keys},
+		{"keys of layers", test_layer_keys},
+		{"mistakes in keys of layers", test_layer_mistakes},
+		{"mistakes of the whole scene", test_scene_mistakes},
+		{"outputs of backend=kms", test_kms_output},
+		{"a scene as a text of its own", test_scene_text},
 		CU_TEST_INFO_NULL,
 	};
 	return bn_unit_main("settings", tests);
