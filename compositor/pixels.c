@@ -57,26 +57,48 @@ static bool dmabuf_is_idle(int fd)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
 }
 
-static int map_dmabuf(struct bn_pixels *pixels, const struct bn_buffer_attrs *attrs)
+static int map_plane(struct bn_pixels *pixels, const struct bn_buffer_attrs *attrs,
+	const struct bn_format *format, unsigned plane)
 {
-	uint64_t end = attrs->offset[0] + (uint64_t)attrs->stride[0] * (attrs->height - 1) +
-		       (uint64_t)attrs->width * bn_fourcc_bytes(attrs->fourcc);
-	off_t size = lseek(attrs->fd[0], 0, SEEK_END);
+	uint64_t rows = bn_format_rows(format, plane, attrs->height);
+	uint64_t end = attrs->offset[plane] + attrs->stride[plane] * (rows - 1) +
+		       bn_format_row(format, plane, attrs->width);
+	int fd = attrs->fd[plane];
+	off_t size = lseek(fd, 0, SEEK_END);
+	void *map;
 
-	if (attrs->planes != 1 || attrs->modifier != DRM_FORMAT_MOD_LINEAR || size < 0 ||
-		(uint64_t)size < end)
+	if (size < 0 || (uint64_t)size < end)
 		return -ENOTSUP;
-	if (!dmabuf_is_idle(attrs->fd[0]))
+	if (!dmabuf_is_idle(fd))
 		return -EAGAIN;
-	if (sync_dmabuf(attrs->fd[0], DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ) < 0)
+	if (sync_dmabuf(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ) < 0)
 		return -ENOTSUP;
-	pixels->map_size = (size_t)end;
-	pixels->fd = attrs->fd[0];
-	pixels->map = mmap(NULL, pixels->map_size, PROT_READ, MAP_SHARED, pixels->fd, 0);
-	if (pixels->map == MAP_FAILED) {
-		pixels->map = NULL;
-		sync_dmabuf(pixels->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+	map = mmap(NULL, (size_t)end, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED) {
+		sync_dmabuf(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
 		return -ENOTSUP;
+	}
+	pixels->maps[plane] = (struct bn_pixels_map){map, (size_t)end, fd};
+	return 0;
+}
+
+/* Where the planes begin. */
+static int find_planes(struct bn_pixels *pixels, struct bn_buffer *buffer,
+	const struct bn_format *format, const uint8_t **planes)
+{
+	const struct bn_buffer_attrs *attrs = bn_buffer_attrs(buffer);
+	int r;
+
+	if (attrs->modifier != DRM_FORMAT_MOD_LINEAR)
+		return -ENOTSUP;
+	for (unsigned i = 0; i < format->planes; i++) {
+		planes[i] = bn_buffer_plane(buffer, i);
+		if (planes[i])
+			continue;
+		r = map_plane(pixels, attrs, format, i);
+		if (r < 0)
+			return r;
+		planes[i] = (const uint8_t *)pixels->maps[i].base + attrs->offset[i];
 	}
 	return 0;
 }
@@ -119,37 +141,45 @@ static pixman_image_t *wrap(pixman_format_code_t format, const struct bn_rect *p
 		(uint32_t *)(uintptr_t)row, (int)stride);
 }
 
+static int open_image(struct bn_pixels *pixels, struct bn_buffer *buffer,
+	const struct bn_rect *part, bool upside_down, bool alpha)
+{
+	const struct bn_buffer_attrs *attrs = bn_buffer_attrs(buffer);
+	const struct bn_format *format = bn_format_find(attrs->fourcc);
+	const uint8_t *planes[BN_FORMAT_PLANES_MAX] = {NULL};
+	int r = find_planes(pixels, buffer, format, planes);
+
+	if (r < 0)
+		return r;
+	if (format->bits != 0)
+		pixels->image = bn_yuv_convert(attrs, format, planes, part, upside_down);
+	else
+		pixels->image = wrap(pixman_format(attrs->fourcc, alpha), part, planes[0],
+			attrs->stride[0], upside_down);
+	return pixels->image ? 0 : -ENOMEM;
+}
+
 int bn_pixels_open(struct bn_pixels *pixels, struct bn_buffer *buffer, const struct bn_rect *part,
 	bool upside_down, bool alpha)
 {
-	const struct bn_buffer_attrs *attrs = bn_buffer_attrs(buffer);
-	pixman_format_code_t format = pixman_format(attrs->fourcc, alpha);
-	const uint8_t *base = bn_buffer_pixels(buffer);
 	int r;
 
-	*pixels = (struct bn_pixels){.fd = -1};
-	if (!format)
-		return -ENOTSUP;
-	if (!base) {
-		r = map_dmabuf(pixels, attrs);
-		if (r < 0)
-			return r;
-		base = (const uint8_t *)pixels->map + attrs->offset[0];
-	}
-	pixels->image = wrap(format, part, base, attrs->stride[0], upside_down);
-	if (pixels->image)
-		return 0;
-	bn_pixels_close(pixels);
-	return -ENOMEM;
+	*pixels = (struct bn_pixels){0};
+	r = open_image(pixels, buffer, part, upside_down, alpha);
+	if (r < 0)
+		bn_pixels_close(pixels);
+	return r;
 }
 
 void bn_pixels_close(struct bn_pixels *pixels)
 {
 	if (pixels->image)
 		pixman_image_unref(pixels->image);
-	if (pixels->map) {
-		munmap(pixels->map, pixels->map_size);
-		sync_dmabuf(pixels->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+	for (unsigned i = 0; i < BN_FORMAT_PLANES_MAX; i++) {
+		if (!pixels->maps[i].base)
+			continue;
+		munmap(pixels->maps[i].base, pixels->maps[i].size);
+		sync_dmabuf(pixels->maps[i].fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
 	}
-	*pixels = (struct bn_pixels){.fd = -1};
+	*pixels = (struct bn_pixels){0};
 }

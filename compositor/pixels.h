@@ -6,13 +6,18 @@
 #include <stddef.h>
 
 #include "compositor/output.h"
+#include "zero-copy/format.h"
+
+struct bn_pixels_map {
+	void *base; /* NULL: nothing to unmap */
+	size_t size;
+	int fd;
+};
 
 /* A mapped part. */
 struct bn_pixels {
 	pixman_image_t *image; /* of the part's size; to be read from only */
-	void *map;             /* NULL: nothing to unmap */
-	size_t map_size;
-	int fd;
+	struct bn_pixels_map maps[BN_FORMAT_PLANES_MAX];
 };
 
 /* Maps the part (in pixels as they are stored, inside the buffer) for reading; upside_down: its rows in reverse order; alpha:
@@ -21,5 +26,10 @@ struct bn_pixels {
 int bn_pixels_open(struct bn_pixels *pixels, struct bn_buffer *buffer, const struct bn_rect *part,
 	bool upside_down, bool alpha);
 void bn_pixels_close(struct bn_pixels *pixels);
+
+/* yuv.c: a part of a YUV picture as RGB, where all pixels that share a chroma sample have its very value. planes: their
+ * first bytes. NULL: no memory. */
+pixman_image_t *bn_yuv_convert(const struct bn_buffer_attrs *attrs, const struct bn_format *format,
+	const uint8_t *const *planes, const struct bn_rect *part, bool upside_down);
 
 #endif

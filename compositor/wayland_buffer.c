@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "wayland_impl.h"
+#include "zero-copy/format.h"
 
 /* Frames are opaque: the variant without alpha. */
 static uint32_t opaque_fourcc(uint32_t fourcc)
@@ -104,15 +105,26 @@ static const struct zwp_linux_buffer_params_v1_listener params_listener = {
  * at here first. */
 static bool planes_fit(const struct bn_buffer_attrs *attrs)
 {
+	const struct bn_format *format = bn_format_find(attrs->fourcc);
+
 	for (uint32_t i = 0; i < attrs->planes; i++) {
 		off_t size = lseek(attrs->fd[i], 0, SEEK_END);
-		uint64_t rows = i == 0 ? attrs->height : 1;
+		/* What else a tiled picture has, only the driver knows. */
+		uint64_t rows = i < format->planes ? bn_format_rows(format, i, attrs->height) : 1;
 		uint64_t end = attrs->offset[i] + attrs->stride[i] * rows;
 
 		if (end > UINT32_MAX || (size >= 0 && end > (uint64_t)size))
 			return false;
 	}
 	return true;
+}
+
+/* The protocol does not say how YUV is encoded: compositors take it for what is the default here
+ * too. */
+static bool colors_fit(const struct bn_buffer_attrs *attrs)
+{
+	return bn_fourcc_bytes(attrs->fourcc) > 0 ||
+	       (attrs->encoding == BN_ENCODING_BT601 && attrs->range == BN_RANGE_LIMITED);
 }
 
 static void import_dmabuf(struct bn_wl_buffer *buffer, const struct bn_buffer_attrs *attrs)
@@ -122,7 +134,8 @@ static void import_dmabuf(struct bn_wl_buffer *buffer, const struct bn_buffer_at
 
 	if (!dmabuf_takes(wl, fourcc, attrs->modifier))
 		fourcc = attrs->fourcc;
-	if (!wl->dmabuf || !dmabuf_takes(wl, fourcc, attrs->modifier) || !planes_fit(attrs))
+	if (!wl->dmabuf || !dmabuf_takes(wl, fourcc, attrs->modifier) || !planes_fit(attrs) ||
+		!colors_fit(attrs))
 		return;
 	buffer->params = zwp_linux_dmabuf_v1_create_params(wl->dmabuf);
 	if (!buffer->params)
@@ -143,7 +156,8 @@ static void import_memfd(struct bn_wl_buffer *buffer, const struct bn_buffer_att
 	uint64_t end = attrs->offset[0] + (uint64_t)attrs->stride[0] * attrs->height;
 	uint32_t format;
 
-	if (!shm_takes(buffer->wl, opaque_fourcc(attrs->fourcc), &format) ||
+	if (bn_fourcc_bytes(attrs->fourcc) == 0 ||
+		!shm_takes(buffer->wl, opaque_fourcc(attrs->fourcc), &format) ||
 		lseek(attrs->fd[0], 0, SEEK_END) < (off_t)end ||
 		attrs->stride[0] < attrs->width * bn_fourcc_bytes(attrs->fourcc))
 		return;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/fd.h"
+#include "zero-copy/format.h"
 
 #define PIXELS_MAX 8192u
 /* Of memfds: keeps what a buffer makes us map within 512 MiB. */
@@ -24,35 +25,27 @@ struct attachment {
 	void (*free)(void *object);
 };
 
+struct map {
+	uint8_t *base; /* NULL: not mapped */
+	size_t size;
+	size_t pixels; /* offset of the first byte of the plane */
+};
+
 struct bn_buffer {
 	struct bn_buffer_attrs attrs;
 	struct bn_buffer_listener listener;
 	void *data;
 	unsigned locks;
 	bool dropped;
-	uint8_t *map; /* NULL for dma-bufs */
-	size_t map_size;
-	size_t pixels; /* offset of the first pixel in map */
+	struct map maps[BN_FORMAT_PLANES_MAX]; /* of dma-bufs none */
 	struct attachment attachments[OWNERS_MAX];
 };
 
 unsigned bn_fourcc_bytes(uint32_t fourcc)
 {
-	switch (fourcc) {
-	case DRM_FORMAT_XRGB8888:
-	case DRM_FORMAT_ARGB8888:
-	case DRM_FORMAT_XBGR8888:
-	case DRM_FORMAT_ABGR8888:
-	case DRM_FORMAT_RGBX8888:
-	case DRM_FORMAT_RGBA8888:
-	case DRM_FORMAT_BGRX8888:
-	case DRM_FORMAT_BGRA8888:
-		return 4;
-	case DRM_FORMAT_RGB565:
-		return 2;
-	default:
-		return 0;
-	}
+	const struct bn_format *format = bn_format_find(fourcc);
+
+	return format && format->bits == 0 ? format->plane[0].bytes : 0;
 }
 
 /* How many fds of attrs the caller hands over. */
@@ -66,7 +59,9 @@ static uint32_t fd_count(const struct bn_buffer_attrs *attrs)
 static bool picture_valid(const struct bn_buffer_attrs *attrs)
 {
 	return attrs->width >= 1 && attrs->width <= PIXELS_MAX && attrs->height >= 1 &&
-	       attrs->height <= PIXELS_MAX && bn_fourcc_bytes(attrs->fourcc) > 0;
+	       attrs->height <= PIXELS_MAX && bn_format_find(attrs->fourcc) &&
+	       (unsigned)attrs->encoding <= BN_ENCODING_BT2020 &&
+	       (unsigned)attrs->range <= BN_RANGE_FULL;
 }
 
 static bool is_on(int fd, unsigned long magic)
@@ -76,46 +71,70 @@ static bool is_on(int fd, unsigned long magic)
 	return fstatfs(fd, &fs) == 0 && (unsigned long)fs.f_type == magic;
 }
 
-/* Maps the pages that hold the picture, not more: the offset is the producer's choice. */
-static int map_memfd(struct bn_buffer *buffer)
+static uint64_t plane_size(const struct bn_buffer_attrs *attrs, unsigned plane)
+{
+	const struct bn_format *format = bn_format_find(attrs->fourcc);
+
+	return (uint64_t)attrs->stride[plane] * bn_format_rows(format, plane, attrs->height);
+}
+
+/* Maps the pages that hold the plane, not more: the offset is the producer's choice. */
+static int map_plane(struct bn_buffer *buffer, unsigned plane)
 {
 	const struct bn_buffer_attrs *attrs = &buffer->attrs;
-	size_t start = attrs->offset[0] & ~((size_t)sysconf(_SC_PAGESIZE) - 1);
-	size_t end = attrs->offset[0] + (size_t)attrs->stride[0] * attrs->height;
-	void *map = mmap(NULL, end - start, PROT_READ, MAP_SHARED, attrs->fd[0], start);
+	uint32_t offset = attrs->offset[plane];
+	size_t start = offset & ~((size_t)sysconf(_SC_PAGESIZE) - 1);
+	size_t size = offset - start + (size_t)plane_size(attrs, plane);
+	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, attrs->fd[0], (off_t)start);
 
 	if (map == MAP_FAILED)
 		return -errno;
-	buffer->map = map;
-	buffer->map_size = end - start;
-	buffer->pixels = attrs->offset[0] - start;
+	buffer->maps[plane] = (struct map){map, size, offset - start};
 	return 0;
+}
+
+/* Words are what pixman and the shared-memory protocols count in; YUV is read sample by sample. */
+static uint32_t alignment(const struct bn_format *format)
+{
+	return format->bits == 0 ? 4 : format->bits == 8 ? 1 : 2;
+}
+
+static int check_memfd_plane(
+	const struct bn_buffer_attrs *attrs, const struct bn_format *format, unsigned plane)
+{
+	uint32_t stride = attrs->stride[plane], align = alignment(format);
+
+	if (stride < bn_format_row(format, plane, attrs->width) || stride > STRIDE_MAX ||
+		stride % align || attrs->offset[plane] % align)
+		return -EINVAL;
+	return bn_memfd_check(attrs->fd[0], attrs->offset[plane] + plane_size(attrs, plane));
 }
 
 static int init_memfd(struct bn_buffer *buffer)
 {
 	const struct bn_buffer_attrs *attrs = &buffer->attrs;
-	uint32_t stride = attrs->stride[0];
-	int err;
+	const struct bn_format *format = bn_format_find(attrs->fourcc);
+	int err = 0;
 
-	/* Words are what pixman and the shared-memory protocols count in. */
-	if (attrs->planes != 1 || attrs->modifier != DRM_FORMAT_MOD_LINEAR ||
-		stride < attrs->width * bn_fourcc_bytes(attrs->fourcc) || stride > STRIDE_MAX ||
-		stride % 4 || attrs->offset[0] % 4)
+	if (attrs->planes != format->planes || attrs->modifier != DRM_FORMAT_MOD_LINEAR)
 		return -EINVAL;
-	err = bn_memfd_check(attrs->fd[0], attrs->offset[0] + (uint64_t)stride * attrs->height);
+	for (unsigned i = 0; i < format->planes && err == 0; i++)
+		err = check_memfd_plane(attrs, format, i);
 	if (err < 0)
 		return err;
 	/* Sealed or not, reading a hole of a huge page file faults when the pool is empty. */
 	if (is_on(attrs->fd[0], HUGETLBFS_MAGIC))
 		return -EINVAL;
-	return map_memfd(buffer);
+	for (unsigned i = 0; i < format->planes && err == 0; i++)
+		err = map_plane(buffer, i);
+	return err;
 }
 
 static bool plane_valid(const struct bn_buffer_attrs *attrs, uint32_t plane)
 {
-	uint64_t row = (uint64_t)attrs->width * bn_fourcc_bytes(attrs->fourcc);
+	const struct bn_format *format = bn_format_find(attrs->fourcc);
 	uint32_t stride = attrs->stride[plane], offset = attrs->offset[plane];
+	uint64_t row, rows;
 	off_t size;
 
 	if (stride == 0 || !is_on(attrs->fd[plane], DMA_BUF_MAGIC))
@@ -126,13 +145,17 @@ static bool plane_valid(const struct bn_buffer_attrs *attrs, uint32_t plane)
 	/* What other layouts take, only the driver that imports them can tell. */
 	if (attrs->modifier != DRM_FORMAT_MOD_LINEAR)
 		return true;
-	return stride >= row &&
-	       offset + (uint64_t)stride * (attrs->height - 1) + row <= (uint64_t)size;
+	row = bn_format_row(format, plane, attrs->width);
+	rows = bn_format_rows(format, plane, attrs->height);
+	return stride >= row && offset + stride * (rows - 1) + row <= (uint64_t)size;
 }
 
 static int init_dmabuf(const struct bn_buffer_attrs *attrs)
 {
-	if (attrs->planes < 1 || attrs->planes > PLANES_MAX)
+	const struct bn_format *format = bn_format_find(attrs->fourcc);
+
+	if (attrs->planes < format->planes || attrs->planes > PLANES_MAX ||
+		(attrs->modifier == DRM_FORMAT_MOD_LINEAR && attrs->planes != format->planes))
 		return -EINVAL;
 	for (uint32_t i = 0; i < attrs->planes; i++) {
 		if (!plane_valid(attrs, i))
@@ -157,11 +180,12 @@ static int buffer_init(struct bn_buffer *buffer)
 /* Planes that are not there must not look as if they were. */
 static void copy_attrs(struct bn_buffer_attrs *out, const struct bn_buffer_attrs *attrs)
 {
-	uint32_t n = fd_count(attrs);
+	uint32_t fds = fd_count(attrs);
 
 	*out = *attrs;
-	for (uint32_t i = n; i < PLANES_MAX; i++) {
+	for (uint32_t i = fds; i < PLANES_MAX; i++)
 		out->fd[i] = -1;
+	for (uint32_t i = attrs->planes; i < PLANES_MAX; i++) {
 		out->stride[i] = 0;
 		out->offset[i] = 0;
 	}
@@ -169,8 +193,10 @@ static void copy_attrs(struct bn_buffer_attrs *out, const struct bn_buffer_attrs
 
 static void buffer_free(struct bn_buffer *buffer)
 {
-	if (buffer->map)
-		munmap(buffer->map, buffer->map_size);
+	for (unsigned i = 0; i < BN_FORMAT_PLANES_MAX; i++) {
+		if (buffer->maps[i].base)
+			munmap(buffer->maps[i].base, buffer->maps[i].size);
+	}
 	bn_fds_close(buffer->attrs.fd, PLANES_MAX);
 	free(buffer);
 }
@@ -258,7 +284,17 @@ const struct bn_buffer_attrs *bn_buffer_attrs(const struct bn_buffer *buffer)
 
 const void *bn_buffer_pixels(const struct bn_buffer *buffer)
 {
-	return buffer->map ? buffer->map + buffer->pixels : NULL;
+	return bn_buffer_plane(buffer, 0);
+}
+
+const void *bn_buffer_plane(const struct bn_buffer *buffer, unsigned plane)
+{
+	const struct map *map;
+
+	if (plane >= BN_FORMAT_PLANES_MAX)
+		return NULL;
+	map = &buffer->maps[plane];
+	return map->base ? map->base + map->pixels : NULL;
 }
 
 /* The owner's slot, or with owner NULL a free one. */

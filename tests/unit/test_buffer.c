@@ -13,6 +13,7 @@
 
 #include "common/fd.h"
 #include "unit.h"
+#include "zero-copy/format.h"
 
 #define WIDTH 64u
 #define HEIGHT 48u
@@ -222,6 +223,119 @@ static void test_formats(void)
 	CU_ASSERT_EQUAL(try(&a), -EINVAL);
 }
 
+/* What every format has in common, from its own description. */
+static void test_format_table(void)
+{
+	static const uint32_t yuv[] = {DRM_FORMAT_NV12, DRM_FORMAT_NV21, DRM_FORMAT_NV16,
+		DRM_FORMAT_NV24, DRM_FORMAT_P010, DRM_FORMAT_YUV420, DRM_FORMAT_YVU420,
+		DRM_FORMAT_YUV444, DRM_FORMAT_YUYV, DRM_FORMAT_UYVY};
+	static const struct {
+		unsigned planes;
+		uint64_t row[3];
+		uint32_t rows[3];
+	} want[] = {/* of 5 × 5 pixels */
+		{2, {5, 6}, {5, 3}}, {2, {5, 6}, {5, 3}}, {2, {5, 6}, {5, 5}}, {2, {5, 10}, {5, 5}},
+		{2, {10, 12}, {5, 3}}, {3, {5, 3, 3}, {5, 3, 3}}, {3, {5, 3, 3}, {5, 3, 3}},
+		{3, {5, 5, 5}, {5, 5, 5}}, {1, {12}, {5}}, {1, {12}, {5}}};
+
+	for (size_t i = 0; i < sizeof(yuv) / sizeof(yuv[0]); i++) {
+		const struct bn_format *format = bn_format_find(yuv[i]);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(format);
+		CU_ASSERT_EQUAL(bn_fourcc_bytes(yuv[i]), 0);
+		CU_ASSERT_EQUAL_FATAL(format->planes, want[i].planes);
+		for (unsigned j = 0; j < format->planes; j++) {
+			CU_ASSERT_EQUAL(bn_format_row(format, j, 5), want[i].row[j]);
+			CU_ASSERT_EQUAL(bn_format_rows(format, j, 5), want[i].rows[j]);
+		}
+	}
+	CU_ASSERT_PTR_NULL(bn_format_find(0));
+	CU_ASSERT_PTR_NULL(bn_format_find(DRM_FORMAT_R8));
+}
+
+/* An NV12 picture of 5 × 5 in a memfd of one page and a bit. */
+static struct bn_buffer_attrs nv12(void)
+{
+	struct bn_buffer_attrs a = attrs(memfd(SIZE));
+
+	a.fourcc = DRM_FORMAT_NV12;
+	a.width = a.height = 5;
+	a.planes = 2;
+	a.stride[0] = 5;
+	a.stride[1] = 6;
+	a.offset[1] = 25;
+	return a;
+}
+
+static void test_yuv(void)
+{
+	static const struct {
+		uint32_t planes, stride0, stride1, offset0, offset1;
+		unsigned encoding, range;
+		uint64_t modifier;
+		int want;
+	} cases[] = {
+		{2, 5, 6, 0, 25, 0, 0, 0, 0},
+		{2, 5, 6, 0, 0, 2, 1, 0, 0}, /* planes may overlap: they are only read */
+		{2, 5, 6, SIZE - 25, SIZE - 18, 0, 0, 0, 0},
+		{2, 5, 6, SIZE - 24, SIZE - 18, 0, 0, 0, -EINVAL},
+		{2, 5, 6, SIZE - 25, SIZE - 17, 0, 0, 0, -EINVAL},
+		{2, 4, 6, 0, 25, 0, 0, 0, -EINVAL},
+		{2, 5, 5, 0, 25, 0, 0, 0, -EINVAL},
+		{2, 5, 6, 0, UINT32_MAX, 0, 0, 0, -EINVAL},
+		{2, 5, UINT32_MAX, 0, 25, 0, 0, 0, -EINVAL},
+		{2, 5, 0, 0, 25, 0, 0, 0, -EINVAL},
+		{1, 5, 6, 0, 25, 0, 0, 0, -EINVAL},
+		{3, 5, 6, 0, 25, 0, 0, 0, -EINVAL},
+		{0, 5, 6, 0, 25, 0, 0, 0, -EINVAL},
+		{2, 5, 6, 0, 25, 3, 0, 0, -EINVAL},
+		{2, 5, 6, 0, 25, 0, 2, 0, -EINVAL},
+		{2, 5, 6, 0, 25, UINT32_MAX, UINT32_MAX, 0, -EINVAL},
+		{2, 5, 6, 0, 25, 0, 0, I915_FORMAT_MOD_X_TILED, -EINVAL},
+	};
+	const uint8_t byte = 0xa5;
+	struct bn_buffer_attrs a;
+	struct bn_buffer *buffer;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		a = nv12();
+		a.planes = cases[i].planes;
+		a.stride[0] = cases[i].stride0;
+		a.stride[1] = cases[i].stride1;
+		a.offset[0] = cases[i].offset0;
+		a.offset[1] = cases[i].offset1;
+		a.encoding = (enum bn_encoding)cases[i].encoding;
+		a.range = (enum bn_range)cases[i].range;
+		a.modifier = cases[i].modifier;
+		CU_ASSERT_EQUAL(try(&a), cases[i].want);
+	}
+	a = nv12();
+	a.offset[1] = 4099;
+	CU_ASSERT_EQUAL(pwrite(a.fd[0], &byte, 1, 4099), 1);
+	CU_ASSERT_EQUAL_FATAL(bn_buffer_create(&buffer, &a, NULL, NULL), 0);
+	CU_ASSERT_EQUAL(*(const uint8_t *)bn_buffer_plane(buffer, 1), byte);
+	CU_ASSERT_PTR_NULL(bn_buffer_plane(buffer, 2));
+	CU_ASSERT_PTR_NULL(bn_buffer_plane(buffer, 3));
+	CU_ASSERT_EQUAL(bn_buffer_attrs(buffer)->stride[1], 6);
+	bn_buffer_drop(buffer);
+	a = nv12(); /* samples of two bytes lie on even addresses */
+	a.fourcc = DRM_FORMAT_P010;
+	a.stride[0] = 10;
+	a.stride[1] = 12;
+	a.offset[1] = 51;
+	CU_ASSERT_EQUAL(try(&a), -EINVAL);
+	a = nv12();
+	a.fourcc = DRM_FORMAT_YUYV;
+	a.planes = 1;
+	a.stride[0] = 12;
+	CU_ASSERT_EQUAL(try(&a), 0);
+	a = nv12();
+	a.fourcc = DRM_FORMAT_YUYV;
+	a.planes = 1;
+	a.stride[0] = 11;
+	CU_ASSERT_EQUAL(try(&a), -EINVAL);
+}
+
 static void test_hostile_sizes(void)
 {
 	static const struct {
@@ -400,6 +514,24 @@ static void test_dmabufs(void)
 	a.fd[0] = second;
 	a.offset[0] = size;
 	CU_ASSERT_EQUAL(try(&a), -EINVAL);
+	/* Each plane has its fd, its size and its place. */
+	a = nv12();
+	a.kind = BN_BUFFER_DMABUF;
+	for (int i = 0; i < 4; i++) {
+		static const struct {
+			uint32_t planes, offset1;
+			int want;
+		} cases[] = {{2, 4096 - 18, 0}, {2, 4096 - 17, -EINVAL}, {1, 0, -EINVAL},
+			{3, 0, -EINVAL}};
+
+		bn_fd_close(&a.fd[0]);
+		for (int j = 0; j < 3; j++)
+			a.fd[j] = j < (int)cases[i].planes ? dmabuf(4096) : -1;
+		a.planes = cases[i].planes;
+		a.offset[1] = cases[i].offset1;
+		CU_ASSERT_EQUAL(try(&a), cases[i].want);
+		a.fd[0] = -1;
+	}
 }
 
 int main(void)
@@ -411,6 +543,8 @@ int main(void)
 		{"callbacks may drop and lock", test_callbacks_may_act},
 		{"private objects", test_privates},
 		{"formats", test_formats},
+		{"the formats' description", test_format_table},
+		{"YUV", test_yuv},
 		{"hostile sizes", test_hostile_sizes},
 		{"hostile memfds", test_hostile_memfds},
 		{"huge pages", test_huge_pages},
