@@ -690,8 +690,7 @@ static void test_guard_two(void)
 	ask(MAPS, MS);
 	uint64_t rear = 2 * MS + MS + 3 * (150 * US + 100 * US) + 50 * US;
 	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE));
-	CU_ASSERT_EQUAL(
-		d.until_ns, now + T60 - 2 * MS - (5 * MS + 600 * US) - rear - 50 * US);
+	CU_ASSERT_EQUAL(d.until_ns, now + T60 - 2 * MS - (5 * MS + 600 * US) - rear - 50 * US);
 }
 
 /* ---- servers ---- */
