@@ -8,7 +8,7 @@ set grid back linecolor rgb "#dddddd"
 set border 3
 set tics nomirror
 set xlabel "release → present (ms)"
-set key top right
+set key top right samplen 2
 set style line 1 linecolor rgb "#c0392b" linewidth 2
 set style line 2 linecolor rgb "#7f8c8d" linewidth 1.5
 set style line 3 linecolor rgb "#1f6fb2" linewidth 2.5
@@ -18,10 +18,10 @@ set xrange [0:6 * period]
 set xtics period format "%.1f"
 set yrange [0:105]
 set ytics 20 format "%.0f %%"
-set boxwidth 0.8
+set boxwidth period / 10
 set style fill solid 0.8 noborder
-bin(x) = floor(x / (period / 8)) * (period / 8)
-plot dir."/fifo.dat" using (bin($1)):($2 * 100) smooth frequency with boxes linestyle 1 title "one queue, first come first served", \
+bin(x) = floor(x / (period / 8) + 0.5) * (period / 8)
+plot dir."/fifo.dat" using (bin($1)):($2 * 100) smooth frequency with boxes linestyle 1 title "one queue (FIFO)", \
 	dir."/reserve.dat" using (bin($1)):($2 * 100) smooth frequency with boxes linestyle 3 title "Binnacle"
 
 set title "share of the frames that took at least so long"
@@ -30,7 +30,7 @@ set yrange [0.00002:1.5]
 set ytics ("100 %%" 1, "10 %%" 0.1, "1 %%" 0.01, "0.1 %%" 0.001, "0.01 %%" 0.0001)
 set format y "%.0s"
 set arrow from period, graph 0 to period, graph 1 nohead dashtype 2 linecolor rgb "#555555"
-plot dir."/fifo.dat" using 1:3 with steps linestyle 1 title "one queue, first come first served", \
+plot dir."/fifo.dat" using 1:3 with steps linestyle 1 title "one queue (FIFO)", \
 	dir."/priority.dat" using 1:3 with steps linestyle 2 title "static priority", \
 	dir."/reserve.dat" using 1:3 with steps linestyle 3 title "Binnacle"
 unset multiplot
