@@ -72,6 +72,24 @@ static void carry_damage(struct bn_frame *frame, const struct bn_frame *before)
 	frame->damage_height = frame->buffer ? bn_buffer_attrs(frame->buffer)->height : 0;
 }
 
+void bn_layer_drop_pending(struct bn_layer *layer, struct bn_queued *newer)
+{
+	while (layer->queued > 0) {
+		struct bn_queued dropped = *bn_layer_queued(layer, layer->queued - 1);
+
+		if (dropped.commit != 0)
+			return;
+		layer->queued--;
+		carry_damage(&newer->frame, &dropped.frame);
+		layer->listener->presented(layer->data, &dropped.frame, BN_PRESENTED_SUPERSEDED,
+			newer->submit_ns);
+		bn_buffer_unlock(dropped.frame.buffer);
+		/* It takes the place in time as well: a layer that gets frames without end is to be
+		 * latched nevertheless. */
+		newer->submit_ns = dropped.submit_ns;
+	}
+}
+
 static void set_current(struct bn_layer *layer, const struct bn_frame *frame)
 {
 	struct bn_frame old = layer->current;

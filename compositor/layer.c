@@ -235,12 +235,19 @@ void bn_layer_submit(struct bn_layer *layer, const struct bn_frame *frame)
 	while (layer->queued == BN_LAYER_QUEUE)
 		bn_layer_report_oldest(
 			layer, queued_how(bn_layer_queued(layer, 0)), queued.submit_ns);
+	if (layer->newest_only)
+		bn_layer_drop_pending(layer, &queued);
 	if (layer->dead)
 		bn_buffer_unlock(queued.frame.buffer);
 	else
 		*bn_layer_queued(layer, layer->queued++) = queued;
 	bn_output_leave(output);
 	output->impl->schedule(output);
+}
+
+void bn_layer_set_newest_only(struct bn_layer *layer, bool newest_only)
+{
+	layer->newest_only = newest_only;
 }
 
 void bn_layer_set_cursor(

@@ -144,6 +144,7 @@ struct bn_layer {
 	struct bn_frame current; /* latched last; its buffer has a lock of its own */
 	/* current changed since the kind looked; current.damage has gathered since then */
 	bool fresh;
+	bool newest_only; /* frames that are not latched go as soon as there is a newer one */
 	bool dead; /* destroyed inside a listener: freed when the listeners are through */
 	struct bn_cursor cursor;
 	void *impl_data;
@@ -162,6 +163,9 @@ void bn_output_enter(struct bn_output *output);
 void bn_output_leave(struct bn_output *output);
 /* The i-th of the layer's frames that are not reported, oldest first. */
 struct bn_queued *bn_layer_queued(struct bn_layer *layer, unsigned i);
+/* Takes those that are not latched out of the queue, tells the listener of them as superseded, and
+ * gives what they damaged, and their time, to the newer one. */
+void bn_layer_drop_pending(struct bn_layer *layer, struct bn_queued *newer);
 /* Takes the oldest out of the queue and tells the listener of it. */
 void bn_layer_report_oldest(struct bn_layer *layer, enum bn_presented how, uint64_t when_ns);
 /* Something but a frame changed what the layer shows (NULL: what the output shows): it is latched

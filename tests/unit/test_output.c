@@ -279,6 +279,43 @@ static void test_restacking_listener(void)
 	rig_finish(&rig);
 }
 
+/* Only the newest waits; what was damaged before it is still to be shown. */
+static void test_newest_only(void)
+{
+	struct rig rig;
+	struct bn_buffer *a, *b;
+
+	rig_init(&rig, &config_60);
+	a = buffer_new(&rig);
+	b = buffer_new(&rig);
+	bn_layer_set_newest_only(rig.layer, true);
+	for (uint64_t seq = 1; seq <= 200; seq++) {
+		struct bn_frame frame = frame_of(seq % 2 ? a : b, seq);
+
+		rig.now += 1000;
+		bn_layer_submit(rig.layer, &frame);
+		CU_ASSERT_EQUAL(rig.reports, seq - 1);
+		CU_ASSERT_TRUE(seq == 1 || (rig.report[seq - 2].how == BN_PRESENTED_SUPERSEDED &&
+						   rig.report[seq - 2].seq == seq - 1));
+		CU_ASSERT_TRUE(bn_buffer_locked(frame.buffer));
+		CU_ASSERT_FALSE(bn_buffer_locked(seq % 2 ? b : a));
+	}
+	CU_ASSERT_EQUAL(rig.released, 199);
+	/* A frame that is submitted after the vblank, but before the loop gets to it, does not
+	 * miss it because of its being newer. */
+	rig.now = START_NS + 20000000;
+	submit(&rig, a, 201);
+	run_at(&rig, rig.now + 1);
+	CU_ASSERT_EQUAL_FATAL(rig.reports, 201);
+	CU_ASSERT_EQUAL(rig.report[200].how, BN_PRESENTED_SHOWN);
+	CU_ASSERT_EQUAL(rig.report[200].seq, 201);
+	CU_ASSERT_PTR_EQUAL(bn_layer_current(rig.layer)->buffer, a);
+	bn_buffer_drop(a);
+	bn_buffer_drop(b);
+	rig_finish(&rig);
+	CU_ASSERT_EQUAL(rig.destroyed, 2);
+}
+
 static void test_supersedes(void)
 {
 	struct bn_buffer *a, *b;
@@ -630,6 +667,7 @@ int main(void)
 		{"places, cursors, layers that go are shown and told", test_changes_are_shown},
 		{"a listener changes heights", test_restacking_listener},
 		{"a newer frame supersedes", test_supersedes},
+		{"a newer frame takes the place of one that waits", test_newest_only},
 		{"the grid does not drift in years", test_grid_does_not_drift},
 		{"a late wake-up skips vblanks", test_late_wakeup_skips},
 		{"a frame at the vblank waits for the next", test_submit_at_vblank_waits},

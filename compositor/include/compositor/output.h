@@ -99,6 +99,9 @@ const char *bn_layer_name(const struct bn_layer *layer);
 const struct bn_frame *bn_layer_current(const struct bn_layer *layer);
 /* Locks frame->buffer until it is no longer shown or wanted. The frame is cut at the output's edges. */
 void bn_layer_submit(struct bn_layer *layer, const struct bn_frame *frame);
+/* A frame that waits goes, reported as superseded from within bn_layer_submit(), as soon as there is a
+ * newer one, and its buffer with it: for a layer whose output does not pace who submits. Default: no. */
+void bn_layer_set_newest_only(struct bn_layer *layer, bool newest_only);
 /* The cursor of this layer: 64×64 premultiplied ARGB8888 (DRM_FORMAT_ARGB8888) or NULL to hide it; hot spot in pixels. Pixels are copied. */
 void bn_layer_set_cursor(struct bn_layer *layer, const uint32_t *pixels, uint32_t hot_x, uint32_t hot_y);
 /* Position of the hot spot in layer pixels; what lies outside of the layer is cut off. Neither of the two waits for a frame. */
