@@ -14,88 +14,12 @@
 #include "status.h"
 #include "vm_monitor.h"
 
-static struct bn_display *display_of(
-	struct bn_service *service, struct json_object *request, struct json_object **error)
-{
-	const char *name = bn_control_text(request, "output");
-	struct bn_display *d = name ? bn_displays_find(&service->displays, name) : NULL;
-	char names[256] = "";
-	size_t len = 0;
-	if (d)
-		return d;
-	for (size_t i = 0; i < service->displays.count && len < sizeof(names); i++)
-		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "",
-			bn_display_name(&service->displays.display[i]));
-	*error = bn_control_failure("there is no output '%s'; outputs are: %s", name ? name : "",
-		names[0] ? names : "none");
-	return NULL;
-}
-
 static struct json_object *do_status(
 	struct bn_control_client *client, struct json_object *request, int *fd)
 {
 	struct json_object *answer = bn_status_json(client->control->service);
 	json_object_object_add(answer, "ok", json_object_new_boolean(true));
 	return answer;
-}
-
-static struct json_object *do_screenshot(
-	struct bn_control_client *client, struct json_object *request, int *fd)
-{
-	struct json_object *answer = NULL;
-	const struct bn_display *d = display_of(client->control->service, request, &answer);
-	if (!d)
-		return answer;
-	uint32_t *pixels = NULL, width, height;
-	int ret = bn_output_capture(d->output, &pixels, &width, &height);
-	if (ret == -ENOTSUP)
-		return bn_control_failure(
-			"output %s shows GPU memory that a CPU cannot read", bn_display_name(d));
-	if (ret == -EAGAIN)
-		return bn_control_failure(
-			"a guest draws into what output %s shows; try again", bn_display_name(d));
-	if (ret == 0) {
-		*fd = bn_control_memfd("binnacle-screenshot", pixels, (size_t)width * height * 4);
-		ret = *fd < 0 ? *fd : 0;
-	}
-	free(pixels);
-	if (ret < 0)
-		return bn_control_failure("%s", strerror(-ret));
-	answer = bn_control_success();
-	json_object_object_add(answer, "width", json_object_new_int64(width));
-	json_object_object_add(answer, "height", json_object_new_int64(height));
-	json_object_object_add(answer, "stride", json_object_new_int64((int64_t)width * 4));
-	json_object_object_add(answer, "format", json_object_new_string("XR24"));
-	return answer;
-}
-
-static struct json_object *do_output(
-	struct bn_control_client *client, struct json_object *request, int *fd)
-{
-	struct json_object *answer = NULL, *enabled = NULL;
-	struct bn_display *d = display_of(client->control->service, request, &answer);
-	if (!d)
-		return answer;
-	const char *mode = bn_control_text(request, "mode");
-	bool has_enabled = json_object_object_get_ex(request, "enabled", &enabled);
-	if (!mode && !has_enabled)
-		return bn_control_failure("\"mode\" or \"enabled\" is expected");
-	if (has_enabled && !json_object_is_type(enabled, json_type_boolean))
-		return bn_control_failure("\"enabled\" takes true or false");
-	if (mode) {
-		unsigned width, height, refresh = bn_output_config(d->output)->refresh_mhz;
-		if (!bn_config_mode(mode, &width, &height, &refresh))
-			return bn_control_failure(
-				"'%s' is no mode; WIDTHxHEIGHT[@HZ] is expected", mode);
-		int ret = bn_display_set_mode(d, width, height, refresh);
-		if (ret < 0)
-			return bn_control_failure("output %s cannot take %s: %s",
-				bn_display_name(d), mode, strerror(-ret));
-		bn_control_follow_display(client->control, bn_display_name(d));
-	}
-	if (has_enabled)
-		bn_display_set_enabled(d, json_object_get_boolean(enabled));
-	return bn_control_success();
 }
 
 static struct json_object *do_quit(
@@ -132,8 +56,11 @@ static const struct {
 		struct bn_control_client *client, struct json_object *request, int *fd);
 } commands[] = {
 	{"status", do_status},
-	{"screenshot", do_screenshot},
-	{"output", do_output},
+	{"outputs", bn_control_outputs},
+	{"planes", bn_control_planes},
+	{"scene", bn_control_scene},
+	{"screenshot", bn_control_screenshot},
+	{"output", bn_control_output},
 	{"quit", do_quit},
 	{"reset", do_reset},
 	{"admit", bn_control_admit},

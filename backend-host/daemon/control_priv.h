@@ -12,6 +12,9 @@
 #include "settings.h"
 
 struct bn_admission;
+struct bn_display;
+struct bn_scene_layer;
+struct bn_stage;
 struct bn_control_trace;
 struct json_object;
 
@@ -78,6 +81,27 @@ struct json_object *bn_control_record(
 	struct bn_control_client *client, struct json_object *request, int *fd);
 struct json_object *bn_control_events(
 	struct bn_control_client *client, struct json_object *request, int *fd);
+
+struct json_object *bn_control_output(
+	struct bn_control_client *client, struct json_object *request, int *fd);
+struct json_object *bn_control_outputs(
+	struct bn_control_client *client, struct json_object *request, int *fd);
+struct json_object *bn_control_planes(
+	struct bn_control_client *client, struct json_object *request, int *fd);
+struct json_object *bn_control_scene(
+	struct bn_control_client *client, struct json_object *request, int *fd);
+struct json_object *bn_control_screenshot(
+	struct bn_control_client *client, struct json_object *request, int *fd);
+
+/* control_scene.c */
+
+/* Adds the display's layers to a list, lowest first. */
+void bn_control_add_layers(
+	struct json_object *layers, const struct bn_stage *stage, const struct bn_display *display);
+/* For bn_stage_set(): data is a list, which gets the fault. */
+void bn_control_report_fault(void *data, const struct bn_scene_layer *layer, const char *fault);
+/* What such a list (not empty, taken over) makes for an answer. */
+struct json_object *bn_control_faults(struct json_object *faults);
 
 /* control_events.c: tells every follower; `data` is the control. */
 struct bn_event;

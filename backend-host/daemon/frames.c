@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <wayland-util.h>
 
@@ -25,9 +26,16 @@ struct scanout {
 	struct bn_frames *frames;
 	unsigned index;
 	struct bn_output *output;
-	struct bn_layer *layer;       /* NULL without an output */
-	uint32_t hot_x, hot_y;        /* of the cursor, 0–63 */
+	struct bn_layer *layer;       /* NULL without an output; its pace is the guest's */
 	uint64_t submitted, answered; /* sequence numbers of this renderer */
+	struct wl_list mirrors;       /* bn_frames_mirror.link: the same picture elsewhere */
+	struct bn_frame last;         /* given to the layers; its buffer has a lock of its own */
+	struct {
+		bool visible;
+		uint32_t hot_x, hot_y; /* 0–63 */
+		int32_t x, y;          /* of the hot spot */
+		uint32_t pixels[BN_CURSOR_SIZE * BN_CURSOR_SIZE];
+	} cursor;
 };
 
 struct bn_frames {
@@ -175,6 +183,36 @@ static const struct bn_layer_listener layer_listener = {
 	.presented = handle_presented,
 };
 
+/* Mirrors show what there is when their own output refreshes; nobody waits for that. */
+static void mirror_presented(
+	void *data, const struct bn_frame *frame, enum bn_presented how, uint64_t when_ns)
+{
+}
+
+const struct bn_layer_listener bn_frames_mirror_listener = {
+	.presented = mirror_presented,
+};
+
+static void mirror_frame(struct bn_frames_mirror *mirror, const struct bn_frame *frame)
+{
+	struct bn_frame copy = *frame;
+	copy.seq = 0;
+	bn_layer_submit(mirror->layer, &copy);
+}
+
+/* To all layers of the scanout. */
+static void submit(struct scanout *s, const struct bn_frame *frame)
+{
+	struct bn_buffer *before = s->last.buffer;
+	struct bn_frames_mirror *mirror;
+	s->last = *frame;
+	if (frame->buffer)
+		bn_buffer_lock(frame->buffer);
+	bn_layer_submit(s->layer, frame);
+	wl_list_for_each(mirror, &s->mirrors, link) mirror_frame(mirror, frame);
+	bn_buffer_unlock(before);
+}
+
 static uint32_t min_u32(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
@@ -243,7 +281,7 @@ bool bn_frames_frame(struct bn_frames *frames, const struct bn_link_frame *m, co
 		bn_monitor_flushed(frames->record.monitor);
 	if (s->layer) {
 		bn_frame_record_submitted(&frames->record, frame.seq, m);
-		bn_layer_submit(s->layer, &frame);
+		submit(s, &frame);
 	} else if (frame.buffer) {
 		/* Nobody looks, so nobody holds it. */
 		bn_buffer_unlock(bn_buffer_lock(frame.buffer));
@@ -261,15 +299,33 @@ static struct scanout *cursor_scanout(struct bn_frames *frames, uint32_t index, 
 	return index < frames->num_scanouts ? &frames->scanout[index] : NULL;
 }
 
+static void show_cursor(struct scanout *s, struct bn_layer *layer)
+{
+	bn_layer_set_cursor(layer, s->cursor.visible ? s->cursor.pixels : NULL, s->cursor.hot_x,
+		s->cursor.hot_y);
+}
+
+static void set_cursor(struct scanout *s)
+{
+	struct bn_frames_mirror *mirror;
+	show_cursor(s, s->layer);
+	wl_list_for_each(mirror, &s->mirrors, link) show_cursor(s, mirror->layer);
+}
+
 /* What the guest calls the cursor's position is its picture's top left corner: Linux sends
  * crtc_x and crtc_y of the cursor plane, and QEMU draws it there. Layers want the hot spot. */
 static void move_cursor(struct scanout *s, int32_t x, int32_t y)
 {
+	struct bn_frames_mirror *mirror;
 	if (x > INT32_MAX - BN_CURSOR_SIZE)
 		x = INT32_MAX - BN_CURSOR_SIZE;
 	if (y > INT32_MAX - BN_CURSOR_SIZE)
 		y = INT32_MAX - BN_CURSOR_SIZE;
-	bn_layer_move_cursor(s->layer, x + (int32_t)s->hot_x, y + (int32_t)s->hot_y);
+	s->cursor.x = x + (int32_t)s->cursor.hot_x;
+	s->cursor.y = y + (int32_t)s->cursor.hot_y;
+	bn_layer_move_cursor(s->layer, s->cursor.x, s->cursor.y);
+	wl_list_for_each(mirror, &s->mirrors, link)
+		bn_layer_move_cursor(mirror->layer, s->cursor.x, s->cursor.y);
 }
 
 bool bn_frames_cursor_image(
@@ -280,14 +336,15 @@ bool bn_frames_cursor_image(
 		return false;
 	if (!s->layer)
 		return true;
-	if (!m->visible) {
-		bn_layer_set_cursor(s->layer, NULL, 0, 0);
-		return true;
+	s->cursor.visible = m->visible;
+	if (m->visible) {
+		s->cursor.hot_x = min_u32(m->hot_x, BN_CURSOR_SIZE - 1);
+		s->cursor.hot_y = min_u32(m->hot_y, BN_CURSOR_SIZE - 1);
+		memcpy(s->cursor.pixels, m->pixels, sizeof(s->cursor.pixels));
 	}
-	s->hot_x = min_u32(m->hot_x, BN_CURSOR_SIZE - 1);
-	s->hot_y = min_u32(m->hot_y, BN_CURSOR_SIZE - 1);
-	bn_layer_set_cursor(s->layer, m->pixels, s->hot_x, s->hot_y);
-	move_cursor(s, m->x, m->y);
+	set_cursor(s);
+	if (m->visible)
+		move_cursor(s, m->x, m->y);
 	return true;
 }
 
@@ -298,6 +355,32 @@ bool bn_frames_cursor_move(
 	if (s && s->layer)
 		move_cursor(s, m->x, m->y);
 	return s != NULL;
+}
+
+/* ---- mirrors ---- */
+
+struct bn_layer *bn_frames_layer(struct bn_frames *frames, unsigned scanout)
+{
+	return scanout < frames->num_scanouts ? frames->scanout[scanout].layer : NULL;
+}
+
+void bn_frames_mirror_add(
+	struct bn_frames *frames, unsigned scanout, struct bn_frames_mirror *mirror)
+{
+	assert(scanout < frames->num_scanouts && frames->scanout[scanout].layer);
+	struct scanout *s = &frames->scanout[scanout];
+	struct bn_frame now = s->last;
+	wl_list_insert(s->mirrors.prev, &mirror->link);
+	/* How long ago that was flushed is no latency of this output. */
+	now.flush_ns = bn_now_ns();
+	mirror_frame(mirror, &now);
+	show_cursor(s, mirror->layer);
+	bn_layer_move_cursor(mirror->layer, s->cursor.x, s->cursor.y);
+}
+
+void bn_frames_mirror_remove(struct bn_frames_mirror *mirror)
+{
+	wl_list_remove(&mirror->link);
 }
 
 /* ---- life ---- */
@@ -317,11 +400,12 @@ void bn_frames_clear(struct bn_frames *frames)
 {
 	const struct bn_frame nothing = {0};
 	for (unsigned i = 0; i < frames->num_scanouts; i++) {
-		struct bn_layer *layer = frames->scanout[i].layer;
-		if (!layer)
+		struct scanout *s = &frames->scanout[i];
+		if (!s->layer)
 			continue;
-		bn_layer_set_cursor(layer, NULL, 0, 0);
-		bn_layer_submit(layer, &nothing);
+		s->cursor.visible = false;
+		set_cursor(s);
+		submit(s, &nothing);
 	}
 }
 
@@ -360,7 +444,10 @@ struct bn_frames *bn_frames_create(struct bn_output *const *outputs, unsigned nu
 	frames->data = data;
 	for (unsigned i = 0; i < num_scanouts; i++) {
 		struct scanout *s = &frames->scanout[i];
-		*s = (struct scanout){.frames = frames, .index = i, .output = outputs[i]};
+		s->frames = frames;
+		s->index = i;
+		s->output = outputs[i];
+		wl_list_init(&s->mirrors);
 		if (!outputs[i])
 			continue;
 		s->layer = bn_layer_create(outputs[i], &layer_listener, s);
@@ -386,7 +473,11 @@ void bn_frames_destroy(struct bn_frames *frames)
 	if (!frames)
 		return;
 	bn_frames_renderer_gone(frames);
-	for (unsigned i = 0; i < frames->num_scanouts; i++)
-		bn_layer_destroy(frames->scanout[i].layer);
+	for (unsigned i = 0; i < frames->num_scanouts; i++) {
+		struct scanout *s = &frames->scanout[i];
+		assert(!s->frames || wl_list_empty(&s->mirrors));
+		bn_layer_destroy(s->layer);
+		bn_buffer_unlock(s->last.buffer);
+	}
 	free(frames);
 }

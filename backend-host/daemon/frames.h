@@ -1,5 +1,6 @@
 /* What a VM's renderer shows: its announced buffers and its frames, put on the layers of the
- * VM's scanouts. Everything that comes in is checked; a false return means that the renderer
+ * VM's scanouts. Each scanout has one layer from the start, on the output that paces the guest, and
+ * any number of mirrors, which show the same on any output. Everything that comes in is checked; a false return means that the renderer
  * breaks the rules and must be replaced. One per VM; it outlives the renderers. */
 #ifndef BN_DAEMON_FRAMES_H
 #define BN_DAEMON_FRAMES_H
@@ -7,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <wayland-util.h>
 
 #include "compositor/output.h"
 #include "protocol/link.h"
@@ -34,6 +37,23 @@ void bn_frames_set_scheduler(struct bn_frames *frames, struct bn_arbiter *arbite
 /* NULL is allowed. */
 void bn_frames_destroy(struct bn_frames *frames);
 
+/* The scanout's own layer, whose place is the caller's to set (at first that of a new layer); NULL
+ * without an output. */
+struct bn_layer *bn_frames_layer(struct bn_frames *frames, unsigned scanout);
+
+/* One more layer that shows a scanout. The layer is the caller's, made with this listener; it must
+ * outlive the mirror. */
+struct bn_frames_mirror {
+	struct wl_list link;
+	struct bn_layer *layer;
+};
+extern const struct bn_layer_listener bn_frames_mirror_listener;
+/* Shows from now on what the scanout (one that has a layer) shows, cursor and all. Cannot fail. */
+void bn_frames_mirror_add(
+	struct bn_frames *frames, unsigned scanout, struct bn_frames_mirror *mirror);
+/* What is on the layer stays. Due before bn_frames_destroy(). */
+void bn_frames_mirror_remove(struct bn_frames_mirror *mirror);
+
 /* The renderer's messages. fds as in bn_renderer_link_listener. On false *why says what is wrong
  * with it (a constant string). */
 bool bn_frames_buffer_new(struct bn_frames *frames, const struct bn_link_buffer *message, int *fds,
@@ -56,7 +76,7 @@ void bn_frames_clear(struct bn_frames *frames);
 void bn_frames_set_draining(struct bn_frames *frames, bool draining);
 /* Buffers announced now. */
 unsigned bn_frames_buffers(const struct bn_frames *frames);
-/* Whether that output holds a layer of ours. */
+/* Whether that output paces a scanout. */
 bool bn_frames_uses_output(const struct bn_frames *frames, const struct bn_output *output);
 
 #endif

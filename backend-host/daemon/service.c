@@ -17,7 +17,9 @@
 #include "cpu.h"
 #include "events.h"
 #include "metrics_http.h"
+#include "scene.h"
 #include "sockets.h"
+#include "watchdog.h"
 
 static int handle_signal(int signal_number, void *data)
 {
@@ -202,6 +204,7 @@ static int init_vms(struct bn_service *s)
 			(unsigned)s->num_vms);
 		if (ret < 0)
 			return ret;
+		s->frames[s->num_vms] = bn_vm_frames(s->vm[s->num_vms]);
 	}
 	return 0;
 }
@@ -226,6 +229,8 @@ int bn_service_init(struct bn_service *s, const struct bn_settings *settings,
 		ret = bn_make_runtime_dir(settings->runtime_dir);
 	if (ret == 0)
 		ret = bn_displays_init(&s->displays, s->loop, settings);
+	if (ret == 0) /* first of all, the boot pictures */
+		ret = bn_watchdogs_create(&s->watchdogs, s->loop, settings, &s->displays);
 	if (ret < 0)
 		return ret;
 	s->context.loop = s->loop;
@@ -235,11 +240,14 @@ int bn_service_init(struct bn_service *s, const struct bn_settings *settings,
 	s->context.cgroups = bn_cgroups_open();
 	log_gpu(&s->context.gpu);
 	ret = init_records(s);
+	bn_watchdogs_set_events(s->watchdogs, s->context.events);
 	if (ret == 0)
 		ret = init_arbiter(s);
 	if (ret < 0)
 		return ret;
 	ret = init_vms(s);
+	if (ret == 0)
+		ret = bn_stage_create(&s->stage, settings, &s->displays, s->frames);
 	if (ret == 0)
 		ret = bn_control_create(&s->control, s);
 	if (ret == 0)
@@ -278,9 +286,11 @@ void bn_service_finish(struct bn_service *s)
 {
 	bn_metrics_http_destroy(s->metrics);
 	bn_control_destroy(s->control);
+	bn_watchdogs_destroy(s->watchdogs);
 	s->displays.changed = NULL;
 	for (size_t i = 0; i < s->num_vms; i++)
 		bn_vm_stop(s->vm[i]);
+	bn_stage_destroy(s->stage);
 	while (s->num_vms > 0)
 		bn_vm_destroy(s->vm[--s->num_vms]);
 	bn_arbiter_destroy(s->context.arbiter);

@@ -12,6 +12,8 @@
 
 struct bn_control;
 struct bn_metrics_http;
+struct bn_stage;
+struct bn_watchdogs;
 
 struct bn_service {
 	struct wl_event_loop *loop;
@@ -19,7 +21,10 @@ struct bn_service {
 	struct bn_displays displays;
 	struct bn_vm_context context;
 	struct bn_vm *vm[BN_SETTINGS_VMS_MAX];
+	struct bn_frames *frames[BN_SETTINGS_VMS_MAX]; /* of the VMs, for the stage */
 	size_t num_vms;
+	struct bn_stage *stage;
+	struct bn_watchdogs *watchdogs;
 	struct bn_control *control;
 	struct bn_metrics_http *metrics; /* NULL: not asked for */
 	struct wl_event_source *signals[2], *watchdog;

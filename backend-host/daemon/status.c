@@ -1,5 +1,6 @@
 #include "status.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -9,6 +10,7 @@
 
 #include "common/clock.h"
 #include "json_add.h"
+#include "scene.h"
 #include "service.h"
 #include "status_scheduler.h"
 
@@ -129,14 +131,57 @@ static struct json_object *vm_json(
 
 /* ---- an output ---- */
 
-static struct json_object *output_json(struct bn_service *service, const struct bn_display *d)
+static bool shows_vm(struct bn_service *service, const struct bn_display *d, const char *vm)
+{
+	const struct bn_scene *scene = bn_stage_scene(service->stage);
+	for (size_t i = 0; i < scene->num_layers; i++) {
+		if (bn_stage_display(service->stage, i) == d &&
+			!scene->layers[i].place.hidden && strcmp(scene->layers[i].vm, vm) == 0)
+			return true;
+	}
+	return false;
+}
+
+const char *bn_status_output_kind(const struct bn_display *d)
+{
+	static const char *const kinds[] = {"headless", "wayland", "kms"};
+	return kinds[bn_output_config(d->output)->kind];
+}
+
+static void add_output_figures(struct json_object *output, const struct bn_display *d)
+{
+	struct bn_output_status s;
+	bn_output_status(d->output, &s);
+	bn_json_add_bool(output, "connected", s.connected);
+	bn_json_add_bool(output, "active", s.active);
+	bn_json_add_text(output, "card", s.card);
+	bn_json_add_text(output, "driver", s.driver);
+	bn_json_add_text(output, "connector", s.connector);
+	bn_json_add_text(output, "model", s.model);
+	bn_json_add_uint(output, "planes", s.planes);
+	bn_json_add_uint(output, "planes_used", s.planes_used);
+	bn_json_add_uint(output, "flips", s.flips);
+	bn_json_add_uint(output, "late", s.late);
+	bn_json_add_uint(output, "commits", s.commits);
+	bn_json_add_uint(output, "tests", s.tests);
+	bn_json_add_uint(output, "failed", s.failed);
+	bn_json_add_uint(output, "composed", s.composed);
+	bn_json_add_uint(output, "composed_bytes", s.composed_bytes);
+	bn_json_add_uint(output, "unplugged", s.unplugged);
+	bn_json_add_us(output, "commit_p50_us", bn_histogram_quantile(&s.commit, 0.50));
+	bn_json_add_us(output, "commit_p99_us", bn_histogram_quantile(&s.commit, 0.99));
+	bn_json_add_ms(output, "latency_p50_ms", bn_histogram_quantile(&s.latency, 0.50));
+	bn_json_add_ms(output, "latency_p99_ms", bn_histogram_quantile(&s.latency, 0.99));
+	bn_json_add_ms(output, "latency_max_ms", s.latency.max_ns);
+}
+
+struct json_object *bn_status_output_json(struct bn_service *service, const struct bn_display *d)
 {
 	const struct bn_output_config *config = bn_output_config(d->output);
 	struct json_object *output = json_object_new_object();
 	struct json_object *layers = json_object_new_array();
 	bn_json_add_text(output, "name", config->name);
-	bn_json_add_text(
-		output, "kind", config->kind == BN_OUTPUT_WAYLAND ? "wayland" : "headless");
+	bn_json_add_text(output, "kind", bn_status_output_kind(d));
 	bn_json_add_uint(output, "width", config->width);
 	bn_json_add_uint(output, "height", config->height);
 	bn_json_add_number(output, "refresh_hz", config->refresh_mhz / 1000.0);
@@ -144,11 +189,12 @@ static struct json_object *output_json(struct bn_service *service, const struct 
 	bn_json_add_bool(output, "enabled", d->enabled);
 	bn_json_add_uint(output, "frames", bn_output_frames(d->output));
 	for (size_t i = 0; i < service->num_vms; i++) {
-		if (bn_vm_uses_output(service->vm[i], d->output))
+		if (shows_vm(service, d, service->settings->vms[i].name))
 			json_object_array_add(
 				layers, json_object_new_string(service->settings->vms[i].name));
 	}
 	json_object_object_add(output, "layers", layers);
+	add_output_figures(output, d);
 	return output;
 }
 
@@ -171,7 +217,8 @@ struct json_object *bn_status_json(struct bn_service *service)
 	for (size_t i = 0; i < service->num_vms; i++)
 		json_object_array_add(vms, vm_json(&scheduler, service->vm[i], (unsigned)i));
 	for (size_t i = 0; i < service->displays.count; i++)
-		json_object_array_add(outputs, output_json(service, &service->displays.display[i]));
+		json_object_array_add(
+			outputs, bn_status_output_json(service, &service->displays.display[i]));
 	json_object_object_add(status, "vms", vms);
 	json_object_object_add(status, "outputs", outputs);
 	return status;

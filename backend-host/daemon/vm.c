@@ -285,7 +285,7 @@ void bn_vm_describe(struct bn_vm *vm, struct bn_vm_info *info)
 	info->gpu_busy_percent = busy_percent(vm, info->stats.gpu_busy_ns);
 }
 
-bool bn_vm_uses_output(const struct bn_vm *vm, const struct bn_output *output)
+struct bn_frames *bn_vm_frames(struct bn_vm *vm)
 {
-	return bn_frames_uses_output(vm->frames, output);
+	return vm->frames;
 }

@@ -16,6 +16,7 @@
 #include "settings.h"
 
 struct bn_events;
+struct bn_frames;
 struct wl_event_loop;
 
 /* What all VMs have in common; outlives them. */
@@ -66,6 +67,7 @@ struct bn_vm_info {
 };
 /* Fills *info; pointers in it are valid until the loop runs again. */
 void bn_vm_describe(struct bn_vm *vm, struct bn_vm_info *info);
-bool bn_vm_uses_output(const struct bn_vm *vm, const struct bn_output *output);
+/* What it shows, for the scene. It lives as long as the VM. */
+struct bn_frames *bn_vm_frames(struct bn_vm *vm);
 
 #endif

@@ -9,7 +9,7 @@
  * {"ok": true, "answer": "memfd", "size": N} with one sealed memfd, whose first N bytes are the
  * answer proper, a JSON object as below: a client reads it whenever it finds "answer" to be "memfd".
  * Such an answer has no other fd. */
-#define BN_CONTROL_REQUEST_MAX 4096
+#define BN_CONTROL_REQUEST_MAX 65536
 #define BN_CONTROL_ANSWER_MAX 65536
 
 /* The socket when neither the configuration nor the command line names one:
@@ -19,10 +19,29 @@
 /* Commands:
  * "status"                      → "version", "vms": [ … ], "outputs": [ … ] (fields: binnaclectl(1)
  *                                 and below)
- * "screenshot"  "output": NAME  → "width", "height", "stride", "format": "XR24", and one sealed
- *                                 memfd with the pixels
+ * "outputs"                     → "outputs": [ … ] as in "status"
+ * "planes"      optionally "output": NAME
+ *                               → "outputs": [{"name", "kind", "planes": [{"id", "type": primary,
+ *                                 overlay or cursor, "layer": what it shows, or ""}], "layers":
+ *                                 [LAYER, …] lowest first}]
+ * "scene"                       → "layers": [LAYER, …], those of each output lowest first
+ * "scene"       "changes": [{"do": "set", "layer": NAME, "set": {KEY: VALUE, …}}, {"do": "add",
+ *               "layer": NAME, "set": {…}}, {"do": "remove", "layer": NAME}, …] (strings, the keys
+ *               of [layer NAME])
+ *                               → changes the scene: all of it or, with "ok": false, nothing;
+ *                                 "faults": [{"line": N (of a text; 0: none), "layer": NAME or "",
+ *                                 "text": one line}, …] then says everything that is wrong where
+ *                                 "error" has the first fault
+ * "scene"       "load": TEXT (an INI of [layer NAME] sections)
+ *                               → the same with another scene as a whole
+ * "scene"       "reset": true   → … with that of the configuration
+ * "screenshot"  "output": NAME, "layer": NAME, or "name": NAME (an output's or, if there is none, a
+ *               layer's)         → "width", "height", "stride", "format": "XR24", and one sealed
+ *                                 memfd with the pixels: what the output shows now; or a layer's
+ *                                 picture by itself, uncropped, unscaled, upright
  * "output"      "output": NAME, and "mode": "WxH[@HZ]" and/or "enabled": bool
- *                               → changes a display at run time
+ *                               → changes a display at run time; a mode for which the scene would
+ *                                 not do is refused, with "faults" as for "scene"
  * "quit"                        → stops the service as SIGTERM does
  * "admit"       optionally "vm": NAME and "set": {KEY: VALUE, …} (strings, the keys of [vm NAME]
  *               that may change: class, period, budget, share, batch-max, …)
@@ -54,6 +73,12 @@
  *                                 without "vm" the decision times) begin
  *                                 anew; other counters go on (for benchmarks)
  *
+ * LAYER: "name", "output", "vm", "scanout", "x", "y", "width", "height" (0: as large as the picture),
+ * "crop": RECT (missing: all of it), "rotate", "reflect": none, x, y or xy, "alpha" (0–100), "blend",
+ * "z", "role": normal or safety, "hidden", "openings": [RECT, …], "shown": no, plane or composed,
+ * "plane" (number; 0: none), "why" (it is composed or not shown), and while the guest shows something
+ * "at": RECT on the output, "screen_width", "screen_height". RECT: {"x", "y", "width", "height"}
+ *
  * EVENT: "number" (from 1), "time_ns" (CLOCK_MONOTONIC), "wall": "2026-05-01T12:00:00.123Z",
  * "vm": NAME or "", "kind": tripped, stuck, quarantined, pardoned, ignores, silent, overrun, demoted,
  * late, bound, fault, restart, changed, "text": one line.
@@ -68,6 +93,11 @@
  * top level "scheduler": {"policy": none|fifo|priority|reserve, "realtime", "software",
  *	"decision_p50_us", "decision_p99_us", "decision_max_us", "wakeups", "late", "admitted",
  *	"utilisation"}
+ * of each output "connected", "active" (scanning out), "card", "driver", "connector", "model" ("" when
+ *	unknown), "planes", "planes_used", "flips" (refreshes that showed something new), "late" (of
+ *	them), "commits", "tests", "failed", "composed" (pictures), "composed_bytes" (written by the
+ *	CPU), "unplugged" (times), "commit_p50_us", "commit_p99_us", "latency_p50_ms",
+ *	"latency_p99_ms", "latency_max_ms" (the guest's flush → refresh)
  * of each VM "scheduler": {"class": safety|interactive|background, "period_ms", "budget_ms",
  *	"share", "batch_max_ms", "gpu_ms" (charged in all), "gpu_percent" (since the question
  *	before), "wait_p50_ms", "wait_p99_ms", "wait_p999_ms", "wait_max_ms", "batches", "cuts",
