@@ -59,6 +59,8 @@ const char *bn_event_kind_name(enum bn_event_kind kind)
 		[BN_EVENT_FAULT] = "fault",
 		[BN_EVENT_RESTART] = "restart",
 		[BN_EVENT_CHANGED] = "changed",
+		[BN_EVENT_WATCHDOG] = "watchdog",
+		[BN_EVENT_RECOVERED] = "recovered",
 	};
 	return kind < BN_EVENT_KINDS ? names[kind] : "?";
 }
@@ -94,6 +96,7 @@ static enum bn_log_level level_of(enum bn_event_kind kind)
 	case BN_EVENT_PARDONED:
 	case BN_EVENT_RESTART:
 	case BN_EVENT_CHANGED:
+	case BN_EVENT_RECOVERED:
 		return BN_LOG_INFO;
 	default:
 		return BN_LOG_WARN;

@@ -29,6 +29,8 @@ enum bn_event_kind {
 	BN_EVENT_FAULT,   /* a renderer broke a rule or died */
 	BN_EVENT_RESTART, /* … and is back */
 	BN_EVENT_CHANGED, /* somebody changed a VM's parameters */
+	BN_EVENT_WATCHDOG,  /* safety content is not what it must be */
+	BN_EVENT_RECOVERED, /* … and is again */
 	BN_EVENT_KINDS,
 };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "metrics_http.h"
 #include "protocol/control.h"
 
@@ -215,6 +216,11 @@ static const struct bn_config_section sections[] = {
 		.repeated = true,
 		.begin = bn_settings_begin_layer,
 		.keys = bn_settings_layer_keys},
+	{.name = "watch",
+		.named = true,
+		.repeated = true,
+		.begin = bn_settings_begin_watch,
+		.keys = bn_settings_watch_keys},
 	{0},
 };
 
@@ -304,11 +310,12 @@ static void check_whole(struct bn_settings *s, struct bn_config_errors *errors)
 
 int bn_settings_read(struct bn_settings *s, const char *path, struct bn_config_errors *errors)
 {
-	*s = (struct bn_settings){.log = BN_LOG_INFO};
+	*s = (struct bn_settings){.log = BN_LOG_INFO, .begun_ns = bn_now_ns()};
 	bn_settings_sched_defaults(s);
 	int ret = bn_config_read(path, sections, s, errors);
 	if (ret < 0 && ret != -EINVAL)
 		return ret;
 	check_whole(s, errors);
+	bn_settings_check_watches(s, path, errors);
 	return errors->count > 0 ? -EINVAL : 0;
 }

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "compositor/output.h"
 #include "compositor/scene.h"
+#include "compositor/watchdog.h"
 #include "protocol/link.h"
 #include "scheduler/policy.h"
 
@@ -29,10 +30,34 @@ enum bn_settings_gpu {
 	BN_SETTINGS_GPU_NODE, /* gpu_path */
 };
 
+#define BN_SETTINGS_FILE_MAX 512  /* of a picture, with its NUL */
+#define BN_SETTINGS_VALUE_MAX 181 /* of what stands behind a key, with its NUL */
+#define BN_SETTINGS_CRCS_MAX 8192
+
 struct bn_settings_output {
 	struct bn_output_config config;
 	int line;      /* of its header */
 	bool has_mode; /* mode= was given */
+	/* Pictures of the whole output, "": none; boot is `fallback` when it is not given. */
+	char boot[BN_SETTINGS_FILE_MAX], fallback[BN_SETTINGS_FILE_MAX];
+};
+
+/* [watch NAME]: what a part of a layer must look like. */
+struct bn_settings_watch {
+	char name[BN_SETTINGS_NAME_MAX];
+	int line;
+	char layer[BN_SCENE_NAME_MAX], output[BN_OUTPUT_NAME_MAX];
+	struct bn_rect region; /* pixels of the output from the layer's top left corner there */
+	char expect[BN_SETTINGS_VALUE_MAX], absent[BN_SETTINGS_VALUE_MAX]; /* as given */
+	/* Their checksums, in bn_settings.crcs. */
+	unsigned first_expect, num_expect, first_absent, num_absent;
+	uint64_t change_ns, age_ns, start_ns; /* 0: no such rule */
+	unsigned bad_frames, good_frames;
+	bool event_only;                     /* on-fault=event */
+	char fallback[BN_SETTINGS_FILE_MAX]; /* "": that of the output */
+	struct bn_rect cover; /* where that lies, counted as the region is; its size is the file's */
+	bool has_at;
+	char hook[BN_SETTINGS_VALUE_MAX]; /* "": none */
 };
 
 struct bn_settings_vm {
@@ -88,6 +113,11 @@ struct bn_settings {
 	/* The layers that scanout.N= imply, in the order of the VMs, then those of [layer]
 	 * sections. */
 	struct bn_scene scene;
+	struct bn_settings_watch watches[BN_WATCH_REGIONS_MAX];
+	size_t num_watches;
+	uint32_t crcs[BN_SETTINGS_CRCS_MAX];
+	unsigned num_crcs;
+	uint64_t begun_ns; /* CLOCK_MONOTONIC when reading began */
 };
 
 /* Reads and checks path into *settings, which needs no clean-up. Returns 0, or -errno with every

@@ -96,6 +96,8 @@ const struct bn_config_key bn_settings_output_keys[] = {
 	{.name = "size-mm", .read = read_size_mm},
 	{.name = "card", .read = read_card},
 	{.name = "connector", .read = read_connector},
+	{.name = "boot", .read = bn_settings_read_output_picture},
+	{.name = "fallback", .read = bn_settings_read_output_picture},
 	{0},
 };
 

@@ -18,8 +18,7 @@ static bool is_none(const char *value)
 	return value[0] == '\0' || strcmp(value, "none") == 0;
 }
 
-/* "10,-20": exactly that many numbers. */
-static bool parse_numbers(const char *value, long *out, unsigned count)
+bool bn_settings_parse_numbers(const char *value, long *out, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
 		char *end;
@@ -37,14 +36,14 @@ static bool parse_numbers(const char *value, long *out, unsigned count)
 	return true;
 }
 
-static bool parse_rect(const char *value, struct bn_rect *out)
+bool bn_settings_parse_rect(const char *value, struct bn_rect *out)
 {
 	long n[4];
 	if (is_none(value)) {
 		*out = (struct bn_rect){0};
 		return true;
 	}
-	if (!parse_numbers(value, n, 4) || n[2] < 1 || n[3] < 1)
+	if (!bn_settings_parse_numbers(value, n, 4) || n[2] < 1 || n[3] < 1)
 		return false;
 	*out = (struct bn_rect){(int32_t)n[0], (int32_t)n[1], (uint32_t)n[2], (uint32_t)n[3]};
 	return true;
@@ -92,14 +91,14 @@ static bool read_scanout(struct bn_scene_layer *l, const char *value, const char
 static bool read_crop(struct bn_scene_layer *l, const char *value, const char **expected)
 {
 	*expected = "X,Y,WIDTH,HEIGHT in pixels of the screen, for example 0,0,640,360, or none";
-	return parse_rect(value, &l->place.crop);
+	return bn_settings_parse_rect(value, &l->place.crop);
 }
 
 static bool read_at(struct bn_scene_layer *l, const char *value, const char **expected)
 {
 	*expected = "X,Y in pixels of the output, for example 640,120";
 	long n[2];
-	if (!parse_numbers(value, n, 2))
+	if (!bn_settings_parse_numbers(value, n, 2))
 		return false;
 	l->place.at.x = (int32_t)n[0];
 	l->place.at.y = (int32_t)n[1];
@@ -172,7 +171,7 @@ static bool read_z(struct bn_scene_layer *l, const char *value, const char **exp
 {
 	long n;
 	*expected = "a number from -10000 (lowest) to 10000 (highest)";
-	if (!parse_numbers(value, &n, 1) || n < -Z_MAX || n > Z_MAX)
+	if (!bn_settings_parse_numbers(value, &n, 1) || n < -Z_MAX || n > Z_MAX)
 		return false;
 	l->place.z = (int32_t)n;
 	return true;
@@ -193,7 +192,7 @@ static bool read_opening(
 	struct bn_scene_layer *l, unsigned index, const char *value, const char **expected)
 {
 	*expected = "X,Y,WIDTH,HEIGHT in pixels of the output, for example 640,120,640,360, or none";
-	if (!parse_rect(value, &l->openings[index]))
+	if (!bn_settings_parse_rect(value, &l->openings[index]))
 		return false;
 	/* What lies between stays all zero: not given. */
 	if (l->num_openings <= index)

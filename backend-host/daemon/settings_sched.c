@@ -53,8 +53,7 @@ static bool parse_decimal(const char *value, uint64_t *millionths, const char **
 	return true;
 }
 
-/* Milliseconds, with or without "ms", or microseconds with "us"; to nanoseconds. */
-static bool parse_time(const char *value, uint64_t min, uint64_t max, uint64_t *out)
+bool bn_settings_parse_time(const char *value, uint64_t min, uint64_t max, uint64_t *out)
 {
 	uint64_t n;
 	const char *unit;
@@ -164,7 +163,7 @@ bool bn_settings_read_core_time(
 	uint64_t *out = strcmp(key, "compositor-lead") == 0 ? &s->lead_ns
 			: strcmp(key, "dispatch") == 0	    ? &s->dispatch_ns
 							    : &s->batch_overhead_ns;
-	return parse_time(value, 0, 100 * BN_NS_PER_MS, out);
+	return bn_settings_parse_time(value, 0, 100 * BN_NS_PER_MS, out);
 }
 
 void bn_settings_sched_defaults(struct bn_settings *s)
@@ -195,7 +194,7 @@ static bool read_period(struct bn_settings_vm *vm, const char *value, const char
 	const char *unit;
 	if (parse_decimal(value, &n, &unit) && (strcmp(unit, "Hz") == 0 || strcmp(unit, "hz") == 0))
 		period = n > 0 ? BN_NS_PER_S * 1000000 / n : 0;
-	else if (!parse_time(value, 0, PERIOD_MAX, &period))
+	else if (!bn_settings_parse_time(value, 0, PERIOD_MAX, &period))
 		return false;
 	if (period < PERIOD_MIN || period > PERIOD_MAX)
 		return false;
@@ -214,7 +213,7 @@ static bool read_budget(struct bn_settings_vm *vm, const char *value, const char
 			return false;
 		vm->budget_percent = (unsigned)(n / 1000000);
 	} else {
-		if (!parse_time(value, 10 * BN_NS_PER_US, PERIOD_MAX, &ns))
+		if (!bn_settings_parse_time(value, 10 * BN_NS_PER_US, PERIOD_MAX, &ns))
 			return false;
 		vm->budget_percent = 0;
 	}
@@ -237,25 +236,25 @@ static bool read_share(struct bn_settings_vm *vm, const char *value, const char 
 static bool read_batch_max(struct bn_settings_vm *vm, const char *value, const char **expected)
 {
 	*expected = "milliseconds from 0.1 to 1000, for example 2";
-	return parse_time(value, 100 * BN_NS_PER_US, BN_NS_PER_S, &vm->batch_max_ns);
+	return bn_settings_parse_time(value, 100 * BN_NS_PER_US, BN_NS_PER_S, &vm->batch_max_ns);
 }
 
 static bool read_ahead(struct bn_settings_vm *vm, const char *value, const char **expected)
 {
 	*expected = "milliseconds from 0.1 to 1000, for example 4";
-	return parse_time(value, 100 * BN_NS_PER_US, BN_NS_PER_S, &vm->ahead_max_ns);
+	return bn_settings_parse_time(value, 100 * BN_NS_PER_US, BN_NS_PER_S, &vm->ahead_max_ns);
 }
 
 static bool read_gap(struct bn_settings_vm *vm, const char *value, const char **expected)
 {
 	*expected = "milliseconds from 0.01 to 1000, for example 1";
-	return parse_time(value, 10 * BN_NS_PER_US, BN_NS_PER_S, &vm->gap_ns);
+	return bn_settings_parse_time(value, 10 * BN_NS_PER_US, BN_NS_PER_S, &vm->gap_ns);
 }
 
 static bool read_watchdog(struct bn_settings_vm *vm, const char *value, const char **expected)
 {
 	*expected = "milliseconds from 1 to 60000, for example 100";
-	return parse_time(value, BN_NS_PER_MS, 60 * BN_NS_PER_S, &vm->watchdog_ns);
+	return bn_settings_parse_time(value, BN_NS_PER_MS, 60 * BN_NS_PER_S, &vm->watchdog_ns);
 }
 
 static bool read_gaps(struct bn_settings_vm *vm, const char *value, const char **expected)
