@@ -19,21 +19,24 @@ static uint64_t vrt_of(const struct bn_vm *v, uint64_t ns)
  * grants in slack, and of grants that go against a budget now and in slack later. */
 struct pace {
 	uint64_t slack, reserved;
+	uint64_t booked;   /* of the latter, of time within the budget */
 	uint64_t stale_ns; /* when the first of them is too old to be waited for */
 };
 
 static struct pace look_at_pace(const struct bn_policy *p)
 {
-	struct pace pace = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
+	struct pace pace = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
 	for (uint64_t m = p->best; m; m &= m - 1) {
 		const struct bn_vm *v = &p->vms[bn_lowest(m)];
 		if (p->now_ns >= v->stale_ns)
 			continue;
 		pace.stale_ns = bn_least(pace.stale_ns, v->stale_ns);
-		if (v->reserved)
-			pace.reserved = bn_least(pace.reserved, v->vrt);
-		else
+		if (!v->reserved) {
 			pace.slack = bn_least(pace.slack, v->vrt);
+			continue;
+		}
+		pace.reserved = bn_least(pace.reserved, v->vrt);
+		pace.booked = bn_least(pace.booked, v->booked_vrt);
 	}
 	return pace;
 }
@@ -48,7 +51,7 @@ static void rank(struct bn_policy *p, unsigned vm, struct choice *c)
 		c->key = v->seq;
 	} else if (p->servers & BN_BIT(vm) && bn_server_fits(v)) {
 		c->rank = RANK_RESERVED;
-		c->key = bn_server_due(v);
+		c->key = p->overbooked ? v->booked_vrt : bn_server_due(v);
 		c->reserved = true;
 	} else {
 		c->rank = RANK_SLACK;
@@ -112,7 +115,7 @@ static bool harms_reservation(
 		const struct bn_vm *v = &p->vms[bn_lowest(m)];
 		uint64_t due = bn_server_due(v);
 		if (!v->reserved || v->left_ns <= 0 || p->now_ns >= v->stale_ns ||
-			(c->reserved && c->key <= due))
+			(c->reserved && (p->overbooked || c->key <= due)))
 			continue;
 		if (p->now_ns + cost + demand(p, due) + safety_until(p, due) <= due)
 			continue;
@@ -136,6 +139,18 @@ static bool runs_away(const struct bn_policy *p, const struct choice *c, const s
 	return true;
 }
 
+/* The same among those that have reserved more than there is. */
+static bool overdraws(const struct bn_policy *p, const struct choice *c, const struct pace *pace,
+	struct bn_policy_decision *out)
+{
+	const struct bn_vm *v = &p->vms[c->vm];
+	if (!p->overbooked || !c->reserved ||
+		bn_less(v->booked_vrt, pace->booked) <= bn_server_booked(v, v->par.batch_max_ns))
+		return false;
+	bn_wake_at(out, pace->stale_ns);
+	return true;
+}
+
 /* True when it may not go beside those at the GPU. */
 static bool stays_behind(const struct bn_policy *p, const struct choice *c, const struct pace *pace,
 	struct bn_policy_decision *out)
@@ -143,7 +158,8 @@ static bool stays_behind(const struct bn_policy *p, const struct choice *c, cons
 	const struct bn_vm *v = &p->vms[c->vm];
 	if (!p->best || c->rank == RANK_STARVED)
 		return false;
-	if (!harms_reservation(p, c, out) && (c->rank != RANK_SLACK || !runs_away(p, c, pace, out)))
+	if (!harms_reservation(p, c, out) && !overdraws(p, c, pace, out) &&
+		(c->rank != RANK_SLACK || !runs_away(p, c, pace, out)))
 		return false;
 	if (c->rank != RANK_OVERDRAWN)
 		bn_wake_at(out, v->ask_ns + BN_POLICY_STARVED_NS + 1);
@@ -177,6 +193,8 @@ static void give_best(struct bn_policy *p, const struct choice *c, uint64_t outs
 	v->stale_ns =
 		p->now_ns + BN_POLICY_STALE * (outstanding_ns + most + p->machine.dispatch_ns);
 	v->reserved = c->reserved;
+	if (c->reserved && v->booked_vrt > p->booked_floor)
+		p->booked_floor = v->booked_vrt;
 	if (!c->reserved)
 		bn_server_advance(v, v->cost_ns);
 }

@@ -7,8 +7,9 @@
  *	safety       a VM with budget left; waits for best-effort grants at the GPU, and while
  *	             it waits, or its frame is open, nobody below comes in
  *	best effort  a free place among the k: reservations that the batch fits into, by
- *	             deadline; then by virtual runtime; then safety VMs without budget. Each only
- *	             if the laxity guard agrees. */
+ *	             deadline (when more is reserved than there is: the same part of each); then
+ *	             by virtual runtime; then safety VMs without budget. Each only if the laxity
+ *	             guard agrees. */
 #include <string.h>
 
 #include "policy_priv.h"

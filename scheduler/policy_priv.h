@@ -74,7 +74,7 @@ struct bn_vm {
 	/* What it has. */
 	uint32_t grant; /* enum bn_grant_kind */
 	bool reserved;  /* goes against its budget */
-	bool recalled; /* a grant of batches that has been revoked */
+	bool recalled;  /* a grant of batches that has been revoked */
 	uint64_t grant_ns, until_ns, stale_ns;
 	uint64_t allow_ns, used_ns; /* true cost it may come to, charged so far */
 	uint64_t advance;           /* virtual runtime charged ahead of the first charge */
@@ -85,13 +85,14 @@ struct bn_vm {
 	int64_t filled_ns; /* what the period began with */
 	bool refused;      /* in this period a batch did not fit into what was left */
 	uint64_t vrt;
+	uint64_t booked_vrt; /* of time within the budget, by what is reserved */
 
 	/* The frame of a safety VM. */
 	bool open, done; /* between first batch and flush; flushed since the release */
 	bool released;
 	uint64_t dry_ns; /* nothing queued since */
 	bool dry;
-	uint64_t kept_ns; /* the GPU was kept for it in this period, before what goes on now */
+	uint64_t kept_ns;      /* the GPU was kept for it in this period, before what goes on now */
 	uint64_t keep_from_ns; /* until then it has been counted */
 	uint64_t release_ns, frame_used_ns, others_ns;
 
@@ -105,6 +106,10 @@ struct bn_policy {
 	uint64_t now_ns, seq, vrt_floor;
 	uint64_t contended_ns;
 	bool contended;
+	/* More is reserved than there is: deadlines mean nothing then, so reservations get the same
+	 * part each. */
+	bool overbooked;
+	uint64_t booked_floor; /* what the last of them began with */
 	/* A bit for each VM. */
 	uint64_t present, waiting, granted, held;
 	uint64_t safety;  /* safety VMs with a budget */
@@ -150,6 +155,8 @@ void bn_policy_take_params(struct bn_policy_vm *to, const struct bn_policy_vm *f
 
 /* Weight, server and masks after parameters or demotion changed. */
 void bn_server_configure(struct bn_policy *p, unsigned vm);
+/* Virtual runtime of that much time within its budget. */
+uint64_t bn_server_booked(const struct bn_vm *v, uint64_t ns);
 /* A period begins now with a full budget. */
 void bn_server_start(struct bn_policy *p, struct bn_vm *v);
 /* A-priori enforcement: the head batch fits into what is left of the budget. One that is longer than a
@@ -208,8 +215,7 @@ void bn_guard_look(const struct bn_policy *p, unsigned vm, struct bn_guard *guar
 /* What may still be done at the GPU by best-effort grants and the compositor. */
 uint64_t bn_guard_outstanding(const struct bn_policy *p);
 /* How long the GPU is kept for a frame of a safety VM at most, the compositor's work apart. */
-uint64_t bn_guard_frame(
-	const struct bn_policy_machine *machine, const struct bn_policy_vm *vm);
+uint64_t bn_guard_frame(const struct bn_policy_machine *machine, const struct bn_policy_vm *vm);
 /* Frames of other safety VMs that can come into a frame of vms[vm], in time. */
 uint64_t bn_guard_others(const struct bn_policy_machine *machine,
 	const struct bn_policy_vm *const vms[BN_POLICY_VMS_MAX], unsigned vm);

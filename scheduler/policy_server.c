@@ -19,6 +19,14 @@ static void configure_masks(struct bn_policy *p, unsigned vm)
 		p->servers |= BN_BIT(vm);
 }
 
+static void look_for_overbooking(struct bn_policy *p)
+{
+	uint64_t sum = 0;
+	for (uint64_t m = p->safety | p->servers; m; m &= m - 1)
+		sum += p->vms[bn_lowest(m)].util;
+	p->overbooked = sum > UINT64_C(1) << UTIL_SHIFT;
+}
+
 void bn_server_configure(struct bn_policy *p, unsigned vm)
 {
 	struct bn_vm *v = &p->vms[vm];
@@ -32,12 +40,18 @@ void bn_server_configure(struct bn_policy *p, unsigned vm)
 	v->util = v->par.period_ns ? (v->par.budget_ns << UTIL_SHIFT) / v->par.period_ns : 0;
 	if (!had && (p->safety | p->servers) & BN_BIT(vm))
 		bn_server_start(p, v);
+	look_for_overbooking(p);
 
 	const struct bn_policy_vm *vms[BN_POLICY_VMS_MAX] = {0};
 	for (uint64_t m = p->safety; m; m &= m - 1)
 		vms[bn_lowest(m)] = &p->vms[bn_lowest(m)].par;
 	for (uint64_t m = p->safety; m; m &= m - 1)
 		p->vms[bn_lowest(m)].others_ns = bn_guard_others(&p->machine, vms, bn_lowest(m));
+}
+
+uint64_t bn_server_booked(const struct bn_vm *v, uint64_t ns)
+{
+	return (ns << UTIL_SHIFT) / (v->util ? v->util : 1);
 }
 
 void bn_server_start(struct bn_policy *p, struct bn_vm *v)
@@ -153,6 +167,8 @@ void bn_server_wake(struct bn_policy *p, unsigned vm)
 	struct bn_vm *v = &p->vms[vm];
 	if (v->vrt < p->vrt_floor)
 		v->vrt = p->vrt_floor;
+	if (v->booked_vrt < p->booked_floor)
+		v->booked_vrt = p->booked_floor;
 	if (p->servers & BN_BIT(vm)) {
 		bn_server_refill(p, BN_BIT(vm));
 		wake_server(p, v);
@@ -192,6 +208,7 @@ static void charge_budget(struct bn_vm *v, uint64_t actual_ns)
 	int64_t debt_max =
 		v->par.vm_class == BN_CLASS_SAFETY ? budget / 2 : budget * BN_POLICY_DEBT_MAX;
 	v->left_ns -= (int64_t)actual_ns;
+	v->booked_vrt += bn_server_booked(v, actual_ns);
 	if (before > 0)
 		v->stats.reserved_ns += bn_least((uint64_t)before, actual_ns);
 	if (v->left_ns >= 0)

@@ -695,6 +695,34 @@ static void test_guard_two(void)
 
 /* ---- servers ---- */
 
+/* Two thirds to one third of what there is, whoever's period ends first. */
+static void test_overbooked(void)
+{
+	for (unsigned early = 0; early < 2; early++) {
+		start(BN_POLICY_RESERVE, 1);
+		add_safety(CLUSTER);
+		add_server(early ? REAR : COCKPIT, early ? 5 * MS : 10 * MS, T60);
+		now += 5 * MS;
+		add_server(early ? COCKPIT : REAR, early ? 10 * MS : 5 * MS, T60);
+		contend(REAR, COCKPIT);
+		unsigned count[2] = {0};
+		ask(REAR, MS);
+		ask(COCKPIT, MS);
+		for (unsigned i = 0; i < 300; i++) {
+			/* The cluster has the rest. */
+			now += i % 10 ? 0 : 7 * MS;
+			CU_ASSERT_FATAL(some_grant());
+			unsigned vm = d.vm;
+			count[vm == COCKPIT]++;
+			now += MS;
+			ask(vm, MS);
+			give_back(vm, MS);
+		}
+		CU_ASSERT(count[0] >= 97 && count[0] <= 103);
+		CU_ASSERT(count[1] >= 197 && count[1] <= 203);
+	}
+}
+
 static void test_servers_edf(void)
 {
 	start(BN_POLICY_RESERVE, 1);
@@ -1227,6 +1255,7 @@ int main(void)
 		{"the guard and a frame that is done", test_guard_done},
 		{"the guard is off", test_guard_off},
 		{"the guard of two safety VMs", test_guard_two},
+		{"more is reserved than there is", test_overbooked},
 		{"servers by deadline", test_servers_edf},
 		{"the allowance is what is left", test_allowance_of_the_rest},
 		{"debt is carried", test_debt},
