@@ -50,6 +50,8 @@ int bn_cmd_metrics(const struct bn_ctl_options *o, int argc, char **argv);
 int bn_cmd_trace(const struct bn_ctl_options *o, int argc, char **argv);
 int bn_cmd_events(const struct bn_ctl_options *o, int argc, char **argv);
 int bn_cmd_reset(const struct bn_ctl_options *o, int argc, char **argv);
+/* cmd_watchdog.c */
+int bn_cmd_watchdog(const struct bn_ctl_options *o, int argc, char **argv);
 /* cmd_top.c */
 int bn_cmd_top(const struct bn_ctl_options *o, int argc, char **argv);
 

@@ -22,6 +22,8 @@ static const char usage[] =
 	"  trace [--seconds N] [--last] FILE\n"
 	"                                   records (--last: what was) for ui.perfetto.dev\n"
 	"  reset [VM]                       lets histograms and misses begin anew\n"
+	"  watchdog [--json]                safety content: what is watched, and how it does\n"
+	"  watchdog WATCH reset             counters begin anew\n"
 	"  screenshot OUTPUT FILE.png       what a display shows now\n"
 	"  output OUTPUT mode WxH[@HZ]      changes a display's mode\n"
 	"  output OUTPUT on|off             plugs a display in or out, as guests see it\n"
@@ -46,6 +48,7 @@ static const struct {
 	{"metrics", 1, 1, 0, bn_cmd_metrics},
 	{"trace", 2, 2, BN_OPTION_SECONDS | BN_OPTION_LAST, bn_cmd_trace},
 	{"reset", 1, 2, 0, bn_cmd_reset},
+	{"watchdog", 1, 3, BN_OPTION_JSON, bn_cmd_watchdog},
 	{"screenshot", 3, 3, 0, bn_cmd_screenshot},
 	{"output", 3, 4, 0, bn_cmd_output},
 	{"quit", 1, 1, 0, bn_cmd_quit},

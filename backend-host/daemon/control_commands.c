@@ -68,6 +68,7 @@ static const struct {
 	{"metrics", bn_control_metrics},
 	{"trace", bn_control_record},
 	{"events", bn_control_events},
+	{"watchdog", bn_control_watchdog},
 };
 #define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

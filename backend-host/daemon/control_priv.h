@@ -92,6 +92,8 @@ struct json_object *bn_control_scene(
 	struct bn_control_client *client, struct json_object *request, int *fd);
 struct json_object *bn_control_screenshot(
 	struct bn_control_client *client, struct json_object *request, int *fd);
+struct json_object *bn_control_watchdog(
+	struct bn_control_client *client, struct json_object *request, int *fd);
 
 /* control_scene.c */
 

@@ -7,6 +7,7 @@
 
 #include "arbiter.h"
 #include "common/clock.h"
+#include "metrics_watch.h"
 #include "service.h"
 #include "status_scheduler.h"
 
@@ -323,6 +324,7 @@ char *bn_metrics_text(struct bn_service *service, size_t *size)
 	write_families(&w);
 	write_misses(&w);
 	write_summaries(&w);
+	bn_metrics_watch(w.out, service);
 	free(w.sample);
 	if (fclose(w.out) != 0) {
 		free(text);

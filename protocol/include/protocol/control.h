@@ -68,6 +68,11 @@
  *                                 event comes as a message {"event": EVENT}, until the client closes
  *                                 the connection; it is not to send requests on it any more. A
  *                                 client too slow to read is disconnected.
+ * "watchdog"                    → "watches": [WATCH, …], "boot": [{"output", "shown", "first_ns"
+ *                                 (CLOCK_MONOTONIC; 0: not yet), "after_ms" (from the start of the
+ *                                 service), "times"}]
+ * "watchdog"    "reset": NAME   → counters of that watch begin anew; one that has failed waits as at
+ *                                 the start
  * "reset"       optionally "vm": NAME (default: all)
  *                               → histograms and misses ("frame", latency, interval, waits, and
  *                                 without "vm" the decision times) begin
@@ -79,9 +84,18 @@
  * "plane" (number; 0: none), "why" (it is composed or not shown), and while the guest shows something
  * "at": RECT on the output, "screen_width", "screen_height". RECT: {"x", "y", "width", "height"}
  *
+ * WATCH: "name", "layer", "output", "at": RECT (pixels of the output), "rule": text, "state": waiting,
+ * live, fallback or fault (nothing is shown instead), "since_ms", "source" (of the pixels: writeback,
+ * composed, layer; "": none yet), "covered" (what lies below the fallback is judged), "fault" (now): ok,
+ * missing, wrong, present, frozen, stale or unreadable, "last_fault", "failures", "count": {FAULT:
+ * times, …}, "pictures" (judged), "bad" (of them), "crc" (of what is there, hexadecimal), "failed_ns"
+ * (CLOCK_MONOTONIC: when the last failure could be known at the earliest), "shown_ns" (vblank that first
+ * showed the fallback after it; 0: not yet), "reactions" (between the two), "reaction_p50_ms",
+ * "reaction_p99_ms", "reaction_max_ms", "refresh_ms", "hook_runs"
+ *
  * EVENT: "number" (from 1), "time_ns" (CLOCK_MONOTONIC), "wall": "2026-05-01T12:00:00.123Z",
  * "vm": NAME or "", "kind": tripped, stuck, quarantined, pardoned, ignores, silent, overrun, demoted,
- * late, bound, fault, restart, changed, "text": one line.
+ * late, bound, fault, restart, changed, watchdog, recovered, "text": one line.
  *
  * "admission": {"admitted", "utilisation", "vms": [{"name", "class", "admitted", "remedy" ("" when
  * admitted), and for safety VMs "gaps", "in_flight", "batches", "batch_max_ms", "dispatch_ms",
