@@ -26,6 +26,13 @@ static pixman_image_t *wrap(uint32_t *pixels, uint32_t width, uint32_t height)
 		PIXMAN_x8r8g8b8, (int)width, (int)height, pixels, (int)(width * 4));
 }
 
+/* What is copied as it is may have anything in X. */
+static void clear_unused(uint32_t *pixels, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		pixels[i] &= 0xffffff;
+}
+
 /* Composes that part of the output over black. */
 static int compose_part(struct bn_output *output, const struct bn_rect *rect, uint32_t *pixels)
 {
@@ -40,8 +47,7 @@ static int compose_part(struct bn_output *output, const struct bn_rect *rect, ui
 	memset(pixels, 0, size * sizeof(*pixels));
 	r = bn_compose_at(dst, rect->x, rect->y, layers, count, true, NULL);
 	pixman_image_unref(dst);
-	for (size_t i = 0; i < size; i++)
-		pixels[i] &= 0xffffff;
+	clear_unused(pixels, size);
 	return r;
 }
 
@@ -79,6 +85,7 @@ int bn_layer_capture(struct bn_layer *layer, uint32_t **pixels, uint32_t *width,
 	if (dst) {
 		r = bn_compose_frame(dst, frame);
 		pixman_image_unref(dst);
+		clear_unused(bits, (size_t)frame->src_width * frame->src_height);
 	}
 	if (r < 0) {
 		free(bits);

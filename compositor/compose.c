@@ -151,11 +151,15 @@ static int draw_buffer(const struct canvas *canvas, struct bn_buffer *buffer,
 static int draw_cursor(
 	const struct canvas *canvas, struct bn_layer *layer, const struct bn_geometry *geometry)
 {
+	struct bn_rect part = source_pixels(geometry);
 	struct picture picture = {
+		.x = part.x,
+		.y = part.y,
 		.alpha = layer->place.alpha,
 		.blend = true,
-		.image = pixman_image_create_bits_no_clear(PIXMAN_a8r8g8b8, BN_CURSOR_SIZE,
-			BN_CURSOR_SIZE, layer->cursor.pixels, BN_CURSOR_SIZE * 4),
+		.image = pixman_image_create_bits_no_clear(PIXMAN_a8r8g8b8, (int)part.width,
+			(int)part.height, layer->cursor.pixels + part.y * BN_CURSOR_SIZE + part.x,
+			BN_CURSOR_SIZE * 4),
 	};
 	int r;
 

@@ -1,7 +1,7 @@
 /* Where a picture comes to lie, and which part of it is seen: crop, reflect, turn, scale, cut at
  * the output's edges, in this order. Lengths are whole pixels until the last step, which goes back
  * from what can be seen to the source: there they are 1/65536 pixel, and exact for what is not
- * scaled. Nothing overflows: sizes of places end at BN_PLACE_MAX (2^20), of pictures at 2^13. */
+ * scaled. Nothing overflows: sizes of places end at BN_PLACE_MAX (2^16), of pictures at 2^13. */
 #include <drm_mode.h>
 
 #include "output_impl.h"

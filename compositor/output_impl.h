@@ -16,8 +16,9 @@
 /* The most frames of one layer that wait for their report; one more makes the oldest be reported
  * at once. */
 #define BN_LAYER_QUEUE 64
-/* Widths and heights of places end here. */
-#define BN_PLACE_MAX (1u << 20)
+/* Widths and heights of places end here: a pixel that is spread over all of it still has 1/65536
+ * pixel for each. */
+#define BN_PLACE_MAX (1u << 16)
 
 /* One timer on a fixed grid of vblanks: the k-th is at origin + k × 10^12 / refresh_mhz
  * nanoseconds, computed from the origin each time so that nothing drifts. The timer runs only
