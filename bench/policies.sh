@@ -10,7 +10,8 @@ kept=0
 if [ -n "$quick" ]; then
 	"$build/bench/policies" --frames 3e5 --rival-frames 1e4 --json "$out/policies.json" --plot "$out/policies.svg" || kept=$?
 else
-	"$build/bench/policies" --frames 1e7 --rival-frames 1e5 --json "$out/policies.json" --plot "$top/docs/images/policies.svg" || kept=$?
+	"$build/bench/policies" --frames 1e7 --rival-frames 1e5 --json "$out/policies.json" --plot "$top/docs/images/policies.svg" \
+		--markdown "$top/docs/policies.md" || kept=$?
 fi
 say "written: bench/out/policies.json"
 [ "$kept" = 0 ] || fail "a promise was broken (see the table)"

@@ -1,7 +1,7 @@
 /* bench/run policies: every policy in every scenario, on all processors; a table, and JSON.
  *
  *	policies [--frames N] [--rival-frames N] [--seed N] [--threads N]
- *	         [--only SCENARIO] [--json FILE] [--plot FILE]
+ *	         [--only SCENARIO] [--json FILE] [--plot FILE] [--markdown FILE]
  *
  * frames: of the cluster under Binnacle, over all scenarios; rival-frames: of each rival in each. */
 #include <getopt.h>
@@ -161,7 +161,8 @@ static int write_file(const char *path, const struct report *r, const struct rep
 static void usage(void)
 {
 	fputs("usage: policies [--frames N] [--rival-frames N] [--seed N] [--threads N]\n"
-	      "                [--only SCENARIO] [--json FILE] [--plot FILE]\n",
+	      "                [--only SCENARIO] [--json FILE] [--plot FILE]\n"
+	      "                [--markdown FILE]\n",
 		stderr);
 	exit(2);
 }
@@ -182,7 +183,8 @@ static void parse(struct report_options *o, int argc, char **argv)
 		{"rival-frames", required_argument, NULL, 'r'},
 		{"seed", required_argument, NULL, 's'}, {"threads", required_argument, NULL, 't'},
 		{"only", required_argument, NULL, 'o'}, {"json", required_argument, NULL, 'j'},
-		{"plot", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
+		{"plot", required_argument, NULL, 'p'}, {"markdown", required_argument, NULL, 'm'},
+		{NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -200,6 +202,8 @@ static void parse(struct report_options *o, int argc, char **argv)
 			o->json = optarg;
 		else if (c == 'p')
 			o->plot = optarg;
+		else if (c == 'm')
+			o->markdown = optarg;
 		else
 			usage();
 	}
@@ -226,6 +230,8 @@ int main(int argc, char **argv)
 		error = write_file(o.json, &r, &o, report_json);
 	if (error == 0 && o.plot)
 		error = write_file(o.plot, &r, &o, report_plot);
+	if (error == 0 && o.markdown)
+		error = write_file(o.markdown, &r, &o, report_markdown);
 	if (error == 0 && !report_kept(&r))
 		error = 1;
 	free(r.cells);

@@ -185,10 +185,28 @@ static double fair(const struct window *all, const struct bn_policy_vm *p)
 	return mine + (total - reserved) * p->share / all->shares;
 }
 
+static bool any_lies(const struct world *w)
+{
+	for (unsigned i = 0; i < w->count; i++) {
+		if (w->vm[i].guest->lie > 1)
+			return true;
+	}
+	return false;
+}
+
+/* Who lies may get less than its share, and others more. */
+static double share_error(const struct vm *vm, double fair, bool lies)
+{
+	if (lies && vm->guest->lie > 1)
+		return 0;
+	return lies ? fair - (double)vm->window : fabs((double)vm->window - fair);
+}
+
 /* Of those who always want more. */
 void measure_window(struct world *w)
 {
 	struct window all = {0};
+	bool lies = any_lies(w);
 	double worst = 0;
 
 	for (unsigned i = 0; i < w->count; i++) {
@@ -204,7 +222,7 @@ void measure_window(struct world *w)
 		struct vm *vm = &w->vm[i];
 
 		if (wants_always(vm) && all.total > 0) {
-			double error = fabs((double)vm->window - fair(&all, &vm->guest->policy)) /
+			double error = share_error(vm, fair(&all, &vm->guest->policy), lies) /
 				       (double)all.total;
 
 			if (error > worst)

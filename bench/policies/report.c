@@ -99,8 +99,8 @@ void report_print(FILE *out, const struct report *r, const struct report_options
 		"frames beyond the\nadmission bound; p50 to std: response, from the first batch "
 		"queued to the GPU's end of the frame;\nshown: std-dev of release to present; "
 		"others: GPU time of all other VMs in %%; slack: of the time\nthat nobody had "
-		"claimed, %% used; share: largest error of a VM's share in any second, %%;\n"
-		"decided: decisions per frame\n");
+		"claimed, %% used; share: largest error of a VM's share in any second, %%\n"
+		"(with liars: what an honest VM lacks); decided: decisions per frame\n");
 	for (unsigned s = 0; s < psim_scenario_count; s++) {
 		if (was_run(r, s))
 			print_scenario(out, r, s);

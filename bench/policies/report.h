@@ -9,7 +9,7 @@
 struct report_options {
 	uint64_t frames, rival_frames, seed;
 	unsigned threads;
-	const char *only, *json, *plot; /* NULL: not wanted */
+	const char *only, *json, *plot, *markdown; /* NULL: not wanted */
 };
 
 struct report {
@@ -22,6 +22,8 @@ struct report {
 struct psim_result *report_cell(const struct report *r, unsigned scenario, unsigned policy);
 void report_print(FILE *out, const struct report *r, const struct report_options *o);
 void report_json(FILE *out, const struct report *r, const struct report_options *o);
+/* An overview, and a table for each scenario. */
+void report_markdown(FILE *out, const struct report *r, const struct report_options *o);
 /* Response times in one of the scenarios that were run, as SVG. */
 void report_plot(FILE *out, const struct report *r, const struct report_options *o);
 /* Nothing that Binnacle had promised was broken. */
