@@ -136,7 +136,7 @@ static void isolation(FILE *out, const struct report *r)
 		out);
 	for (unsigned n = 1; n < 8; n++)
 		fprintf(out, "%s %.1f", n > 1 ? "," : "", 100 * report_isolation(r, n));
-	fputs(" %.\n", out);
+	fputs(" %. What is beyond 100 is its share of what nobody has reserved.\n", out);
 }
 
 void report_markdown(FILE *out, const struct report *r, const struct report_options *o)

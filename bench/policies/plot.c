@@ -62,12 +62,19 @@ static void line(FILE *out, const struct bn_histogram *h, unsigned i, const char
 
 	fprintf(out, "<polyline fill='none' stroke='%s' stroke-width='%s' points='", colour,
 		i == 0 ? "3" : "1.5");
-	for (double above = 1; above > 0.9 / (double)h->count && above > 1e-7; above *= 0.9)
-		fprintf(out, "%.1f,%.1f ", x_of((double)bn_histogram_quantile(h, 1 - above) / 1e6),
-			y_of(above));
-	fprintf(out, "%.1f,%.1f", x_of((double)h->max_ns / 1e6), y_of(1.0 / (double)h->count));
-	fprintf(out, "'/><text x='%.0f' y='%.0f' fill='%s'>%s</text>\n", RIGHT + 16,
-		TOP + 14 + 20 * i, colour, name);
+	for (double above = 1; above > 0.9 / (double)h->count && above > 1e-7; above *= 0.9) {
+		double ms = (double)bn_histogram_quantile(h, 1 - above) / 1e6;
+
+		fprintf(out, "%.1f,%.1f ", x_of(ms), y_of(above));
+		if (ms >= MS_MAX)
+			break;
+	}
+	if ((double)h->max_ns / 1e6 < MS_MAX)
+		fprintf(out, "%.1f,%.1f", x_of((double)h->max_ns / 1e6),
+			y_of(1.0 / (double)h->count));
+	fprintf(out, "'/><text x='%.0f' y='%.0f' fill='%s'>%s%s</text>\n", RIGHT + 16,
+		TOP + 14 + 20 * i, colour, name,
+		(double)bn_histogram_quantile(h, 0.01) / 1e6 >= MS_MAX ? " (longer)" : "");
 }
 
 /* The scenario that is nearest to what guests do: nobody cuts for the rivals. */
