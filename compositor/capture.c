@@ -105,6 +105,17 @@ static bool is_within(const struct bn_rect *rect, const struct bn_output_config 
 	       common.height == rect->height;
 }
 
+int bn_output_read_layers(struct bn_output *output, const struct bn_rect *rect, uint32_t *pixels,
+	struct bn_read_info *info)
+{
+	*info = (struct bn_read_info){
+		.source = BN_READ_LAYER,
+		.when_ns = output->shown_ns,
+		.seq = output->shown_seq,
+	};
+	return compose_part(output, rect, pixels);
+}
+
 int bn_output_read(struct bn_output *output, const struct bn_rect *rect, uint32_t *pixels,
 	struct bn_read_info *info)
 {
@@ -112,10 +123,5 @@ int bn_output_read(struct bn_output *output, const struct bn_rect *rect, uint32_
 		return -EINVAL;
 	if (output->impl->read)
 		return output->impl->read(output, rect, pixels, info);
-	*info = (struct bn_read_info){
-		.source = BN_READ_LAYER,
-		.when_ns = output->shown_ns,
-		.seq = output->shown_seq,
-	};
-	return compose_part(output, rect, pixels);
+	return bn_output_read_layers(output, rect, pixels, info);
 }

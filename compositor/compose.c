@@ -247,6 +247,14 @@ int bn_compose_layers(pixman_image_t *dst, struct bn_layer *const *layers, unsig
 	return bn_compose_at(dst, 0, 0, layers, count, cursors, region);
 }
 
+int bn_compose_cursor(pixman_image_t *dst, int32_t x, int32_t y, struct bn_layer *layer)
+{
+	struct canvas canvas = {dst, x, y};
+	struct bn_geometry geometry;
+
+	return bn_cursor_geometry(layer, &geometry) ? draw_cursor(&canvas, layer, &geometry) : 0;
+}
+
 /* The picture of width × height at (x, y) of the buffer seen upright. */
 static int draw_upright(pixman_image_t *dst, struct bn_buffer *buffer, uint32_t x, uint32_t y,
 	uint32_t width, uint32_t height)

@@ -16,12 +16,17 @@ static bool config_is_valid(const struct bn_output_config *config)
 {
 	return memchr(config->name, '\0', sizeof(config->name)) &&
 	       mode_is_valid(config->width, config->height, config->refresh_mhz) &&
-	       (config->kind == BN_OUTPUT_HEADLESS || config->kind == BN_OUTPUT_WAYLAND);
+	       (config->kind == BN_OUTPUT_HEADLESS || config->kind == BN_OUTPUT_WAYLAND ||
+		       config->kind == BN_OUTPUT_KMS) &&
+	       memchr(config->card, '\0', sizeof(config->card)) &&
+	       memchr(config->connector, '\0', sizeof(config->connector));
 }
 
 static const struct bn_output_impl *kind_impl(enum bn_output_kind kind)
 {
-	return kind == BN_OUTPUT_WAYLAND ? &bn_wayland_impl : &bn_headless_impl;
+	return kind == BN_OUTPUT_KMS	     ? &bn_kms_impl
+	       : kind == BN_OUTPUT_WAYLAND ? &bn_wayland_impl
+					   : &bn_headless_impl;
 }
 
 static void handle_tick(void *data, uint64_t now_ns)

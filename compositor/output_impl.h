@@ -215,5 +215,10 @@ int bn_compose_frame(pixman_image_t *dst, const struct bn_frame *frame);
 /* As bn_compose_layers, for a dst whose pixel (0, 0) is that at (x, y) of the output; region is in the output's pixels. */
 int bn_compose_at(pixman_image_t *dst, int32_t x, int32_t y, struct bn_layer *const *layers,
 	unsigned count, bool cursors, pixman_region32_t *region);
+/* The layer's cursor alone, likewise. 0 or -ENOMEM. */
+int bn_compose_cursor(pixman_image_t *dst, int32_t x, int32_t y, struct bn_layer *layer);
+/* bn_output_read() for kinds that have nothing better: puts the layers together again. */
+int bn_output_read_layers(struct bn_output *output, const struct bn_rect *rect, uint32_t *pixels,
+	struct bn_read_info *info);
 
 #endif

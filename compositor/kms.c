@@ -1,0 +1,552 @@
+/* The vtable of outputs on a display controller, and when is done what. */
+#include <drm_mode.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xf86drm.h>
+
+#include "common/log.h"
+#include "kms_impl.h"
+
+/* A commit is sent at least so long before the vblank that it is for. */
+#define MARGIN_NS 1500000u
+/* A layer that brought a frame so many refreshes ago or less is expected to bring another. */
+#define EXPECTED_REFRESHES 2
+
+bool bn_kms_output_on(const struct bn_kms_output *ko)
+{
+	return ko->connected && ko->card->active;
+}
+
+struct bn_kms_layer *bn_kms_layer_of(struct bn_layer *layer)
+{
+	if (!layer->impl_data)
+		layer->impl_data = calloc(1, sizeof(struct bn_kms_layer));
+	return layer->impl_data;
+}
+
+/* Frames do not wait for the display. */
+static bool is_virtual(const struct bn_kms_output *ko)
+{
+	return !bn_kms_output_on(ko) || ko->stuck;
+}
+
+/* ---- when ---- */
+
+static bool has_new_frame(struct bn_layer *layer)
+{
+	return layer->queued > 0 && bn_layer_queued(layer, layer->queued - 1)->commit == 0;
+}
+
+/* Whether some layer is likely to bring a frame before the next vblank, beside those that have. */
+static bool more_is_expected(const struct bn_kms_output *ko, uint64_t now)
+{
+	uint64_t lately = EXPECTED_REFRESHES * bn_pacer_period(&ko->output->pacer);
+	struct bn_layer *layer;
+
+	wl_list_for_each(layer, &ko->output->layers, link)
+	{
+		const struct bn_kms_layer *kl = layer->impl_data;
+
+		if (kl && kl->last_ns != 0 && now - kl->last_ns < lately && !has_new_frame(layer))
+			return true;
+	}
+	return false;
+}
+
+static uint64_t margin(const struct bn_kms_output *ko)
+{
+	uint64_t period = bn_pacer_period(&ko->output->pacer);
+	uint64_t wanted = MARGIN_NS + 2 * ko->cost_ns;
+
+	return wanted < period / 2 ? wanted : period / 2;
+}
+
+static void earliest(uint64_t *deadline, uint64_t ns)
+{
+	if (ns != 0 && (*deadline == 0 || ns < *deadline))
+		*deadline = ns;
+}
+
+void bn_kms_output_arm(struct bn_kms_output *ko)
+{
+	struct bn_pacer *pacer = &ko->output->pacer;
+	uint64_t deadline = 0;
+
+	if (ko->serial != 0)
+		earliest(&deadline, ko->timeout_ns);
+	else if (bn_kms_output_on(ko)) {
+		earliest(&deadline, ko->retry_ns);
+		earliest(&deadline, ko->latch_ns);
+	}
+	if (is_virtual(ko) && bn_output_unlatched(ko->output))
+		earliest(&deadline, bn_pacer_vblank_after(pacer, bn_pacer_now(pacer)));
+	if (ko->output->config.free_running && !ko->output->idle && bn_output_unlatched(ko->output))
+		earliest(&deadline, bn_pacer_now(pacer));
+	bn_pacer_disarm(pacer);
+	if (deadline != 0)
+		bn_pacer_arm(pacer, deadline);
+}
+
+void bn_kms_output_go_on(struct bn_kms_output *ko)
+{
+	struct bn_output *output = ko->output;
+	uint64_t now = bn_pacer_now(&output->pacer), vblank;
+
+	if (bn_kms_output_on(ko) && !ko->stuck && ko->serial == 0 && ko->retry_ns == 0 &&
+		(ko->dirty || ko->modeset || bn_output_unlatched(output))) {
+		vblank = bn_pacer_vblank_after(&output->pacer, now);
+		ko->latch_ns = now;
+		if (!ko->modeset && more_is_expected(ko, now) && vblank - now > margin(ko))
+			ko->latch_ns = vblank - margin(ko);
+		if (ko->latch_ns == now)
+			bn_output_soon(output);
+	}
+	bn_kms_output_arm(ko);
+}
+
+static void kms_schedule(struct bn_output *output)
+{
+	struct bn_kms_output *ko = bn_kms_output_of(output);
+
+	if (output->config.free_running && bn_output_unlatched(output))
+		bn_output_soon(output);
+	bn_kms_output_go_on(ko);
+}
+
+/* Everybody is told at once; the display follows as fast as it can. */
+static void run_free(struct bn_kms_output *ko)
+{
+	uint64_t now = bn_pacer_now(&ko->output->pacer);
+
+	if (!bn_output_unlatched(ko->output))
+		return;
+	bn_output_report(ko->output, bn_output_latch(ko->output, UINT64_MAX), now);
+	ko->dirty = true;
+}
+
+static void kms_soon(struct bn_output *output)
+{
+	struct bn_kms_output *ko = bn_kms_output_of(output);
+
+	if (output->config.free_running)
+		run_free(ko);
+	if (bn_kms_output_on(ko) && !ko->stuck && ko->serial == 0 && ko->retry_ns == 0 &&
+		(ko->dirty || ko->modeset || bn_output_unlatched(output)))
+		bn_kms_commit(ko);
+	bn_kms_output_arm(ko);
+}
+
+static void virtual_vblank(struct bn_kms_output *ko, uint64_t now)
+{
+	uint64_t when = bn_pacer_vblank_at(&ko->output->pacer, now);
+
+	ko->dirty = true;
+	bn_output_report(ko->output, bn_output_latch(ko->output, when), when);
+}
+
+static void kms_tick(struct bn_output *output, uint64_t now)
+{
+	struct bn_kms_output *ko = bn_kms_output_of(output);
+
+	if (output->config.free_running)
+		run_free(ko);
+	else if (is_virtual(ko) && bn_output_unlatched(output))
+		virtual_vblank(ko, now);
+	if (ko->serial != 0 && now >= ko->timeout_ns)
+		bn_kms_flip_timeout(ko);
+	if (bn_kms_output_on(ko) && ko->serial == 0 &&
+		((ko->retry_ns != 0 && now >= ko->retry_ns) ||
+			(!ko->stuck && ko->latch_ns != 0 && now >= ko->latch_ns)))
+		bn_kms_commit(ko);
+	bn_kms_output_arm(ko);
+}
+
+/* ---- the display comes and goes ---- */
+
+static void switch_off(struct bn_kms_output *ko)
+{
+	bn_kms_abandon(ko);
+	/* What a commit that failed had latched. */
+	bn_output_report(ko->output, ko->latched, bn_pacer_now(&ko->output->pacer));
+	ko->stuck = false;
+	ko->retry_ns = ko->latch_ns = 0;
+	ko->failures = 0;
+	ko->modeset = true;
+}
+
+static void come_back(struct bn_kms_output *ko)
+{
+	bn_kms_planner_forget(&ko->planner);
+	ko->planner.strict = false;
+	ko->modeset = true;
+	ko->dirty = true;
+	bn_kms_output_go_on(ko);
+}
+
+void bn_kms_output_card_changed(struct bn_kms_output *ko)
+{
+	if (ko->card->active)
+		come_back(ko);
+	else
+		switch_off(ko);
+	bn_kms_output_arm(ko);
+}
+
+static void plugged(struct bn_kms_output *ko, const struct bn_kms_connector *connector)
+{
+	uint32_t width = ko->output->config.width, height = ko->output->config.height;
+
+	if (bn_kms_output_set_mode(ko, connector) < 0)
+		return;
+	if (width != ko->output->config.width || height != ko->output->config.height) {
+		bn_kms_compose_finish(ko);
+		bn_output_touch(ko->output, NULL);
+	}
+	bn_kms_connector_model(ko->card->fd, ko->connector, ko->model, sizeof(ko->model));
+	ko->connected = true;
+	bn_info("output %s: %s is there: %s, %ux%u at %.2f Hz", ko->output->config.name, ko->name,
+		ko->model[0] ? ko->model : "a display that says no name",
+		ko->output->config.width, ko->output->config.height,
+		ko->output->config.refresh_mhz / 1000.0);
+	come_back(ko);
+}
+
+static void unplugged(struct bn_kms_output *ko)
+{
+	ko->connected = false;
+	ko->output->counters.unplugged++;
+	bn_warn("output %s: %s was unplugged: its guests go on without it",
+		ko->output->config.name, ko->name);
+	switch_off(ko);
+	if (ko->card->active)
+		bn_kms_commit_off(ko);
+}
+
+/* The kernel wants the link trained again (link-status), or the display offers other modes. */
+static bool needs_setting_up(struct bn_kms_output *ko, const struct bn_kms_connector *connector)
+{
+	const drmModeModeInfo *mode = bn_kms_mode_choose(connector->modes, connector->mode_count,
+		ko->want_width, ko->want_height, ko->want_mhz);
+	struct bn_kms_prop props[BN_KMS_CONNECTOR_PROPS];
+
+	if (mode && memcmp(mode, &ko->mode, sizeof(*mode)) != 0)
+		return true;
+	return bn_kms_props_read(ko->card->fd, ko->connector, DRM_MODE_OBJECT_CONNECTOR,
+		       bn_kms_connector_props, BN_KMS_CONNECTOR_PROPS, props) == 0 &&
+	       props[BN_KMS_LINK_STATUS].id && props[BN_KMS_LINK_STATUS].value != 0;
+}
+
+void bn_kms_output_probed(struct bn_kms_output *ko, const struct bn_kms_connector *connector)
+{
+	if (connector->connected && (!ko->connected || needs_setting_up(ko, connector)))
+		plugged(ko, connector);
+	else if (!connector->connected && ko->connected)
+		unplugged(ko);
+	bn_kms_output_arm(ko);
+}
+
+/* ---- starting ---- */
+
+static bool connector_is_free(const struct bn_kms_card *card, uint32_t id)
+{
+	const struct bn_kms_output *other;
+
+	wl_list_for_each(other, &card->outputs, link)
+	{
+		if (other->connector == id)
+			return false;
+	}
+	return true;
+}
+
+static bool wants(const struct bn_kms_output *ko, const struct bn_kms_connector *c, bool connected)
+{
+	const char *name = ko->output->config.connector;
+
+	return !c->writeback && connector_is_free(ko->card, c->id) &&
+	       (name[0] != '\0' ? strcmp(name, c->name) == 0 : !connected || c->connected);
+}
+
+static bool find_connector(struct bn_kms_output *ko, bool probe, bool connected,
+	struct bn_kms_connector *out)
+{
+	for (unsigned i = 0; i < ko->card->connector_count; i++) {
+		if (bn_kms_connector_read(ko->card->fd, ko->card->connectors[i], probe, out) < 0)
+			continue;
+		if (wants(ko, out, connected))
+			return true;
+		bn_kms_connector_finish(out);
+	}
+	return false;
+}
+
+static void list_connectors(const struct bn_kms_card *card, char *text, size_t size)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < card->connector_count && used < size; i++) {
+		struct bn_kms_connector c;
+
+		if (bn_kms_connector_read(card->fd, card->connectors[i], false, &c) < 0)
+			continue;
+		if (!c.writeback)
+			used += (size_t)snprintf(text + used, size - used, "%s%s%s", used ? ", " : "",
+				c.name,
+				!connector_is_free(card, c.id) ? " (taken)"
+				: c.connected		       ? ""
+							       : " (nothing plugged in)");
+		bn_kms_connector_finish(&c);
+	}
+}
+
+/* What the kernel knows is asked first: that takes no time. The display itself only when nothing is known. */
+static int choose_connector(struct bn_kms_output *ko, struct bn_kms_connector *c)
+{
+	const struct bn_output_config *config = &ko->output->config;
+	char text[256];
+
+	if (find_connector(ko, false, true, c)) {
+		if (c->connected)
+			return 0;
+		bn_kms_connector_finish(c);
+	}
+	if (find_connector(ko, true, true, c) || find_connector(ko, false, false, c))
+		return 0;
+	list_connectors(ko->card, text, sizeof(text));
+	bn_error("output %s: %s (%s) has no free connector%s%s; there are: %s", config->name,
+		ko->card->path, ko->card->driver, config->connector[0] ? " named " : "",
+		config->connector, text[0] ? text : "none");
+	return -ENXIO;
+}
+
+static int crtc_index(const struct bn_kms_card *card, uint32_t id)
+{
+	for (unsigned i = 0; i < card->crtc_count; i++) {
+		if (card->crtcs[i] == id)
+			return (int)i;
+	}
+	return -1;
+}
+
+static bool crtc_is_free(const struct bn_kms_card *card, uint32_t id)
+{
+	const struct bn_kms_output *other;
+
+	wl_list_for_each(other, &card->outputs, link)
+	{
+		if (other->crtc == id)
+			return false;
+	}
+	return true;
+}
+
+static int primary_of(const struct bn_kms_card *card, unsigned crtc)
+{
+	int found = -1;
+
+	for (unsigned p = 0; p < card->plane_count; p++) {
+		const struct bn_kms_plane *plane = &card->planes[p];
+
+		if (plane->type != DRM_PLANE_TYPE_PRIMARY || plane->owner ||
+			!(plane->possible_crtcs & (1u << crtc)))
+			continue;
+		/* One that goes with this CRTC alone is its own. */
+		if (found < 0 || plane->possible_crtcs == 1u << crtc)
+			found = (int)p;
+	}
+	return found;
+}
+
+static bool take_crtc(struct bn_kms_output *ko, unsigned index)
+{
+	int primary = primary_of(ko->card, index);
+
+	if (primary < 0 || !crtc_is_free(ko->card, ko->card->crtcs[index]))
+		return false;
+	ko->crtc = ko->card->crtcs[index];
+	ko->crtc_index = index;
+	ko->primary = primary;
+	return true;
+}
+
+/* The one that feeds the connector already, so that nothing has to be switched. */
+static int choose_crtc(struct bn_kms_output *ko, const struct bn_kms_connector *c)
+{
+	int current = c->current_crtc ? crtc_index(ko->card, c->current_crtc) : -1;
+
+	if (current >= 0 && take_crtc(ko, (unsigned)current))
+		return 0;
+	for (unsigned i = 0; i < ko->card->crtc_count && i < 32; i++) {
+		if ((c->crtc_mask & (1u << i)) && take_crtc(ko, i))
+			return 0;
+	}
+	bn_error("output %s: %s drives no more displays at a time: no CRTC is left for %s",
+		ko->output->config.name, ko->card->path, c->name);
+	return -EBUSY;
+}
+
+static int read_props(struct bn_kms_output *ko)
+{
+	int r = bn_kms_props_read(ko->card->fd, ko->connector, DRM_MODE_OBJECT_CONNECTOR,
+		bn_kms_connector_props, BN_KMS_CONNECTOR_PROPS, ko->connector_props);
+
+	if (r == 0)
+		r = bn_kms_props_read(ko->card->fd, ko->crtc, DRM_MODE_OBJECT_CRTC,
+			bn_kms_crtc_props, BN_KMS_CRTC_PROPS, ko->crtc_props);
+	if (r == 0 && (!ko->connector_props[BN_KMS_CONNECTOR_CRTC_ID].id ||
+			      !ko->crtc_props[BN_KMS_ACTIVE].id || !ko->crtc_props[BN_KMS_MODE_ID].id))
+		r = -ENOTSUP;
+	return r;
+}
+
+static int set_up(struct bn_kms_output *ko, struct bn_kms_connector *c)
+{
+	int r = choose_crtc(ko, c);
+
+	if (r < 0)
+		return r;
+	ko->connector = c->id;
+	snprintf(ko->name, sizeof(ko->name), "%s", c->name);
+	r = read_props(ko);
+	if (r < 0)
+		return r;
+	ko->request = drmModeAtomicAlloc();
+	if (!ko->request)
+		return -ENOMEM;
+	ko->card->planes[ko->primary].owner = ko->output;
+	wl_list_insert(ko->card->outputs.prev, &ko->link);
+	if (c->connected)
+		plugged(ko, c);
+	else
+		bn_warn("output %s: nothing is plugged in at %s of %s yet", ko->output->config.name,
+			ko->name, ko->card->path);
+	return 0;
+}
+
+static void output_free(struct bn_kms_output *ko)
+{
+	struct bn_kms_card *card = ko->card;
+
+	wl_list_remove(&ko->link);
+	for (unsigned p = 0; p < card->plane_count; p++) {
+		if (card->planes[p].owner == ko->output)
+			card->planes[p].owner = NULL;
+	}
+	bn_kms_planner_finish(&ko->planner);
+	bn_kms_writeback_finish(ko);
+	bn_kms_compose_finish(ko);
+	bn_kms_cursor_finish(ko);
+	if (ko->mode_blob)
+		drmModeDestroyPropertyBlob(card->fd, ko->mode_blob);
+	drmModeAtomicFree(ko->request);
+	bn_kms_card_put(card);
+	free(ko);
+}
+
+static void init(struct bn_kms_output *ko, struct bn_output *output)
+{
+	const struct bn_output_config *config = &output->config;
+
+	ko->output = output;
+	ko->want_width = config->preferred_mode ? 0 : config->width;
+	ko->want_height = config->height;
+	ko->want_mhz = config->refresh_mhz;
+	ko->planner.test = bn_kms_request_test;
+	ko->pictures.latest = ko->cursor.latest = -1;
+	ko->pending = ko->shown = ko->lost = (struct bn_kms_held){.picture = -1, .cursor = -1};
+	wl_list_init(&ko->link);
+	output->impl_data = ko;
+}
+
+static int kms_start(struct bn_output *output)
+{
+	const struct bn_output_config *config = &output->config;
+	struct bn_kms_output *ko = calloc(1, sizeof(*ko));
+	struct bn_kms_connector c = {0};
+	int r;
+
+	if (!ko)
+		return -ENOMEM;
+	r = bn_kms_card_get(&ko->card, output->loop, config->card, config->connector, config->name);
+	if (r < 0) {
+		free(ko);
+		return r;
+	}
+	init(ko, output);
+	r = choose_connector(ko, &c);
+	if (r == 0)
+		r = set_up(ko, &c);
+	bn_kms_connector_finish(&c);
+	if (r == 0)
+		return 0;
+	if (output->idle)
+		wl_event_source_remove(output->idle);
+	output->idle = NULL;
+	output_free(ko);
+	output->impl_data = NULL;
+	return r;
+}
+
+static void kms_stop(struct bn_output *output)
+{
+	struct bn_kms_output *ko = bn_kms_output_of(output);
+
+	ko->serial = 0;
+	if (bn_kms_output_on(ko))
+		bn_kms_commit_off(ko);
+	bn_kms_held_release(&ko->pending);
+	bn_kms_held_release(&ko->shown);
+	bn_kms_held_release(&ko->lost);
+	output_free(ko);
+}
+
+static void kms_resize(struct bn_output *output)
+{
+	struct bn_kms_output *ko = bn_kms_output_of(output);
+	struct bn_kms_connector c;
+
+	ko->want_width = output->config.width;
+	ko->want_height = output->config.height;
+	ko->want_mhz = output->config.refresh_mhz;
+	if (!ko->connected ||
+		bn_kms_connector_read(ko->card->fd, ko->connector, false, &c) < 0)
+		return;
+	if (bn_kms_output_set_mode(ko, &c) == 0) {
+		bn_kms_compose_finish(ko);
+		bn_kms_planner_forget(&ko->planner);
+	}
+	bn_kms_connector_finish(&c);
+}
+
+static void kms_layer_finish(struct bn_layer *layer)
+{
+	struct bn_kms_output *ko = bn_kms_output_of(layer->output);
+	struct bn_kms_layer *kl = layer->impl_data;
+
+	if (kl)
+		bn_kms_compose_forget(ko, kl);
+	free(kl);
+	layer->impl_data = NULL;
+	if (ko->cursor.layer == layer)
+		ko->cursor.layer = NULL;
+	/* The plan that is shown names it. */
+	ko->has_plan = false;
+}
+
+const struct bn_output_impl bn_kms_impl = {
+	.start = kms_start,
+	.stop = kms_stop,
+	.schedule = kms_schedule,
+	.soon = kms_soon,
+	.tick = kms_tick,
+	.resize = kms_resize,
+	.layer_finish = kms_layer_finish,
+	.shown = bn_kms_shown,
+	.planes = bn_kms_planes,
+	.status = bn_kms_status,
+	.read = bn_kms_read,
+	.observe = bn_kms_writeback_observe,
+};
