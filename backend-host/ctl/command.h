@@ -17,6 +17,7 @@ enum {
 	BN_OPTION_LAST = 16,
 	BN_OPTION_FOLLOW = 32,
 	BN_OPTION_ASCII = 64,
+	BN_OPTION_LAYER = 128,
 };
 
 struct bn_ctl_options {
@@ -42,6 +43,10 @@ int bn_cmd_quit(const struct bn_ctl_options *o, int argc, char **argv);
 /* cmd_output.c */
 int bn_cmd_screenshot(const struct bn_ctl_options *o, int argc, char **argv);
 int bn_cmd_output(const struct bn_ctl_options *o, int argc, char **argv);
+int bn_cmd_outputs(const struct bn_ctl_options *o, int argc, char **argv);
+int bn_cmd_planes(const struct bn_ctl_options *o, int argc, char **argv);
+/* cmd_scene.c */
+int bn_cmd_scene(const struct bn_ctl_options *o, int argc, char **argv);
 /* cmd_scheduler.c */
 int bn_cmd_admit(const struct bn_ctl_options *o, int argc, char **argv);
 int bn_cmd_vm(const struct bn_ctl_options *o, int argc, char **argv);

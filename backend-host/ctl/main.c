@@ -24,7 +24,15 @@ static const char usage[] =
 	"  reset [VM]                       lets histograms and misses begin anew\n"
 	"  watchdog [--json]                safety content: what is watched, and how it does\n"
 	"  watchdog WATCH reset             counters begin anew\n"
-	"  screenshot OUTPUT FILE.png       what a display shows now\n"
+	"  outputs [--json]                 displays: modes, planes, refreshes, latency\n"
+	"  planes [--json] [OUTPUT]         which layer is on which plane, or why on none\n"
+	"  screenshot [--layer] OUTPUT|LAYER [FILE.png]\n"
+	"                                   what a display, or a layer, shows now\n"
+	"  scene [--json]                   layers: what is shown where, and how\n"
+	"  scene set|add LAYER KEY=VALUE... changes or adds layers, all or none of it:\n"
+	"  scene remove LAYER...            join several with +\n"
+	"  scene load FILE                  shows the [layer NAME] sections of FILE instead\n"
+	"  scene reset                      shows what the configuration says\n"
 	"  output OUTPUT mode WxH[@HZ]      changes a display's mode\n"
 	"  output OUTPUT on|off             plugs a display in or out, as guests see it\n"
 	"  quit                             stops the service\n"
@@ -49,7 +57,10 @@ static const struct {
 	{"trace", 2, 2, BN_OPTION_SECONDS | BN_OPTION_LAST, bn_cmd_trace},
 	{"reset", 1, 2, 0, bn_cmd_reset},
 	{"watchdog", 1, 3, BN_OPTION_JSON, bn_cmd_watchdog},
-	{"screenshot", 3, 3, 0, bn_cmd_screenshot},
+	{"outputs", 1, 1, BN_OPTION_JSON, bn_cmd_outputs},
+	{"planes", 1, 2, BN_OPTION_JSON, bn_cmd_planes},
+	{"scene", 1, 4096, BN_OPTION_JSON, bn_cmd_scene},
+	{"screenshot", 2, 3, BN_OPTION_LAYER, bn_cmd_screenshot},
 	{"output", 3, 4, 0, bn_cmd_output},
 	{"quit", 1, 1, 0, bn_cmd_quit},
 };
@@ -66,6 +77,7 @@ static const struct option long_options[] = {
 	{"last", no_argument, NULL, OPT_FLAG + BN_OPTION_LAST},
 	{"follow", no_argument, NULL, OPT_FLAG + BN_OPTION_FOLLOW},
 	{"ascii", no_argument, NULL, OPT_FLAG + BN_OPTION_ASCII},
+	{"layer", no_argument, NULL, OPT_FLAG + BN_OPTION_LAYER},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{0},

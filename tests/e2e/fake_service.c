@@ -81,6 +81,50 @@ static char *admit_text(bool ok)
 	return text;
 }
 
+static const char map_text[] =
+	"{\"name\":\"map\\u001b[2J\",\"output\":\"left\",\"vm\":\"cockpit\",\"scanout\":1,\"x\":-20,"
+	"\"y\":30,\"width\":200,\"height\":100,"
+	"\"crop\":{\"x\":1,\"y\":2,\"width\":300,\"height\":400},\"rotate\":90,\"reflect\":\"xy\","
+	"\"alpha\":49.6,\"blend\":true,\"z\":-7,\"role\":\"normal\",\"hidden\":true,\"openings\":[],"
+	"\"shown\":\"composed\",\"plane\":0,\"why\":\"no plane scales\","
+	"\"at\":{\"x\":-20,\"y\":30,\"width\":200,\"height\":100}}";
+static const char gauges_text[] =
+	"{\"name\":\"gauges\",\"output\":\"left\",\"vm\":\"cluster\",\"scanout\":0,\"x\":0,\"y\":0,"
+	"\"width\":0,\"height\":0,\"rotate\":0,\"reflect\":\"none\",\"alpha\":100,\"blend\":false,"
+	"\"z\":-9,\"role\":\"safety\",\"hidden\":false,\"openings\":[{\"x\":9,\"y\":8,\"width\":7,"
+	"\"height\":6}],\"shown\":\"plane\",\"plane\":42,\"why\":\"\"}";
+static const char outputs_text[] =
+	"{\"ok\":true,\"outputs\":[{\"name\":\"left\",\"kind\":\"kms\",\"connector\":\"HDMI-A-1\","
+	"\"width\":1920,\"height\":720,\"refresh_hz\":59.94,\"enabled\":true,\"connected\":true,"
+	"\"active\":true,\"planes\":10,\"planes_used\":3,\"flips\":123456789,\"late\":2,"
+	"\"composed\":77,\"composed_bytes\":3145728,\"latency_p50_ms\":7.25,"
+	"\"latency_p99_ms\":15.5},{\"name\":\"right\\u0007\",\"kind\":\"kms\","
+	"\"connector\":\"DP-1\",\"enabled\":true,\"connected\":false}]}";
+
+static char *scene_text(void)
+{
+	char *text = NULL;
+	if (state->refuses)
+		return strdup(
+			"{\"ok\":false,\"error\":\"layer a: wrong; nothing is changed\","
+			"\"faults\":[{\"line\":3,\"layer\":\"a\",\"text\":\"layer a: wrong\"},"
+			"{\"line\":0,\"layer\":\"\",\"text\":\"too\\u001b many\"}]}");
+	return asprintf(&text, "{\"ok\":true,\"layers\":[%s,%s]}", gauges_text, map_text) < 0 ? NULL
+											     : text;
+}
+
+static char *planes_text(void)
+{
+	char *text = NULL;
+	int n = asprintf(&text,
+		"{\"ok\":true,\"outputs\":[{\"name\":\"left\",\"kind\":\"kms\",\"planes\":["
+		"{\"id\":31,\"type\":\"primary\",\"layer\":\"(composed)\"},"
+		"{\"id\":42,\"type\":\"overlay\",\"layer\":\"gauges\"},"
+		"{\"id\":43,\"type\":\"overlay\",\"layer\":\"\"}],\"layers\":[%s,%s]}]}",
+		gauges_text, map_text);
+	return n < 0 ? NULL : text;
+}
+
 static size_t event_text(char *out, size_t size, unsigned number)
 {
 	return (size_t)snprintf(out, size,
@@ -180,6 +224,12 @@ static bool answer(int sock, struct json_object *request)
 	} else if (strcmp(command, "reset") == 0) {
 		state->resets++;
 		send_text(sock, strdup("{\"ok\":true}"));
+	} else if (strcmp(command, "scene") == 0) {
+		send_text(sock, scene_text());
+	} else if (strcmp(command, "planes") == 0) {
+		send_text(sock, planes_text());
+	} else if (strcmp(command, "outputs") == 0) {
+		send_text(sock, strdup(outputs_text));
 	} else {
 		send_text(sock, strdup("{\"ok\":false,\"error\":\"no command\\u001b[2J\"}"));
 	}

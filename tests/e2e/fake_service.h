@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "protocol/control.h"
+
 /* Seen by both sides. */
 struct fake_state {
 	/* Set by the test: */
@@ -16,9 +18,10 @@ struct fake_state {
 	bool junk;       /* answers what is no JSON */
 	bool hangs_up;   /* ends instead of answering */
 	unsigned events; /* so many have happened */
+	bool refuses;    /* scenes, with two faults */
 	/* Told to the test: */
 	unsigned requests, resets;
-	char last[4096]; /* the last request that was not "status" */
+	char last[BN_CONTROL_REQUEST_MAX + 1]; /* the last request that was not "status" */
 };
 
 struct fake_service {

@@ -158,6 +158,106 @@ static void test_status(void)
 	sent("{\"command\":\"reset\",\"vm\":\"cluster\"}");
 }
 
+static void write_file(const char *path, const char *text, size_t size)
+{
+	FILE *f = fopen(path, "we");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fwrite(text, 1, size, f);
+	fclose(f);
+}
+
+static void test_scene(void)
+{
+	CU_ASSERT_EQUAL(ctl("scene"), 0);
+	sent("{\"command\":\"scene\"}");
+	says("left            map?[2J              cockpit.1            -20,30       200x100        -7  "
+	     "composed\n");
+	says("crop 1,2,300,400  scaled  rotate 90  reflect xy  alpha 50  blend  hidden\n");
+	says("left            gauges               cluster              0,0          -              -9  "
+	     "plane 42\n");
+	says("safety  opening 9,8,7,6\n");
+	CU_ASSERT_TRUE(strstr(out, "map") < strstr(out, "gauges"));
+	CU_ASSERT_EQUAL(ctl("scene --json"), 0);
+	says("no plane scales");
+	CU_ASSERT_EQUAL(ctl("scene set map at=-1,2 z=-3"), 0);
+	CU_ASSERT_STRING_EQUAL(out, "");
+	sent("{\"command\":\"scene\",\"changes\":[{\"do\":\"set\",\"layer\":\"map\",\"set\":"
+	     "{\"at\":\"-1,2\",\"z\":\"-3\"}}]}");
+	CU_ASSERT_EQUAL(ctl("scene set a z=1 -- b z=2 + add c vm=x=y + remove d e"), 0);
+	sent("{\"command\":\"scene\",\"changes\":["
+	     "{\"do\":\"set\",\"layer\":\"a\",\"set\":{\"z\":\"1\"}},"
+	     "{\"do\":\"set\",\"layer\":\"b\",\"set\":{\"z\":\"2\"}},"
+	     "{\"do\":\"add\",\"layer\":\"c\",\"set\":{\"vm\":\"x=y\"}},"
+	     "{\"do\":\"remove\",\"layer\":\"d\",\"set\":{}},"
+	     "{\"do\":\"remove\",\"layer\":\"e\",\"set\":{}}]}");
+	CU_ASSERT_EQUAL(ctl("scene reset"), 0);
+	sent("{\"command\":\"scene\",\"reset\":true}");
+}
+
+static void test_scene_load(void)
+{
+	static char comments[60010];
+	char path[100], words[256];
+	snprintf(path, sizeof(path), "%s/scene.ini", fake.dir);
+	snprintf(words, sizeof(words), "scene load %s", path);
+	write_file(path, "[layer a]\nz=1\n", 14);
+	CU_ASSERT_EQUAL(ctl(words), 0);
+	sent("{\"command\":\"scene\",\"load\":\"[layer a]\\nz=1\\n\"}");
+	fake.state->refuses = true;
+	CU_ASSERT_EQUAL(ctl(words), 1);
+	snprintf(comments, sizeof(comments), "%s:3: layer a: wrong\n%s: too? many\n", path, path);
+	says(comments);
+	says("the scene stays as it is");
+	CU_ASSERT_EQUAL(ctl("scene set a z=1"), 1);
+	says("binnaclectl: layer a: wrong\nbinnaclectl: too? many\n");
+	CU_ASSERT_EQUAL(ctl("scene set a z=1 --json"), 1);
+	says("\"faults\":[");
+	fake.state->refuses = false;
+	/* Just short enough, too long, and no text. */
+	memset(comments, ';', sizeof(comments));
+	write_file(path, comments, 60000);
+	CU_ASSERT_EQUAL(ctl(words), 0);
+	write_file(path, comments, 60001);
+	CU_ASSERT_EQUAL(ctl(words), 1);
+	says("at most 60000 bytes");
+	memset(comments, '\n', sizeof(comments));
+	write_file(path, comments, 60000);
+	CU_ASSERT_EQUAL(ctl(words), 1);
+	says("the request is too long");
+	write_file(path, "[lay\0er]", 8);
+	CU_ASSERT_EQUAL(ctl(words), 1);
+	says("an INI file is expected");
+	CU_ASSERT_EQUAL(unlink(path), 0);
+	CU_ASSERT_EQUAL(ctl(words), 1);
+	says("No such file");
+}
+
+static void test_outputs(void)
+{
+	CU_ASSERT_EQUAL(ctl("outputs"), 0);
+	says("left         kms HDMI-A-1 1920x720@59.94 active      3/10   123M     2       77    3.0   7.25  "
+	     "15.50\n");
+	says("right?       kms DP-1     -              unplugged      -      -     -        -      -      -  "
+	     "    -\n");
+	for (const char *line = out; *line; line = strchr(line, '\n') + 1)
+		CU_ASSERT_TRUE(strchr(line, '\n') - line <= 100);
+	CU_ASSERT_EQUAL(ctl("outputs --json"), 0);
+	says("\"planes_used\":3");
+	CU_ASSERT_EQUAL(ctl("planes"), 0);
+	sent("{\"command\":\"planes\"}");
+	says("left (kms): 2 of 3 planes used\n");
+	says("  plane 31     primary   (composed)\n");
+	says("  plane 43     overlay   -\n");
+	says("  layer map?[2J                  composed    no plane scales\n");
+	says("  layer gauges                   plane 42\n");
+	CU_ASSERT_EQUAL(ctl("planes left --json"), 0);
+	sent("{\"command\":\"planes\",\"output\":\"left\"}");
+	CU_ASSERT_EQUAL(ctl("screenshot --layer map x.png"), 1);
+	sent("{\"command\":\"screenshot\",\"layer\":\"map\"}");
+	CU_ASSERT_EQUAL(ctl("screenshot left"), 1);
+	sent("{\"command\":\"screenshot\",\"name\":\"left\"}");
+}
+
 static void test_refusals(void)
 {
 	CU_ASSERT_EQUAL(ctl("output HDMI-A-1 on"), 1);
@@ -181,7 +281,13 @@ static void test_usage(void)
 		"vm cluster set", "vm cluster set budget", "vm cluster pardon now",
 		"vm cluster fly", "metrics --json", "trace", "trace --seconds 0 /tmp/x",
 		"trace --seconds ten /tmp/x", "trace --seconds 601 /tmp/x", "events 5", "reset a b",
-		"top --interval 0", "top now", "top --interval nan", "screenshot x", "output x",
+		"top --interval 0", "top now", "top --interval nan", "screenshot",
+		"screenshot a b c", "screenshot --json a", "outputs now", "planes a b",
+		"scene --layer", "scene set", "scene set map", "scene set z=1", "scene set map =1",
+		"scene set map z=1 nav", "scene add", "scene remove", "scene remove map z=1",
+		"scene load", "scene load a b", "scene reset now", "scene show",
+		"scene set map z=1 +", "scene + set map z=1", "scene set map z=1 + move map",
+		"output x",
 		"output x upside-down", "quit now", "--unknown"};
 	unsigned requests = fake.state->requests;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -212,6 +318,9 @@ int main(void)
 		{"trace", test_trace},
 		{"events", test_events},
 		{"status, top --once, reset", test_status},
+		{"scene", test_scene},
+		{"scenes from files", test_scene_load},
+		{"outputs and planes", test_outputs},
 		{"refusals", test_refusals},
 		{"usage", test_usage},
 		CU_TEST_INFO_NULL,
