@@ -222,6 +222,18 @@ bool bn_geometry_is_scaled(const struct bn_geometry *geometry)
 	       geometry->src_height != (turned ? width : height);
 }
 
+void bn_geometry_turned_source(const struct bn_geometry *geometry, uint32_t width, uint32_t height,
+	struct bn_rect *source)
+{
+	struct box box = {geometry->src_x, geometry->src_y,
+		(int64_t)geometry->src_x + geometry->src_width,
+		(int64_t)geometry->src_y + geometry->src_height};
+
+	box = turn(&box, (int64_t)width * ONE, (int64_t)height * ONE, geometry->transform);
+	*source = (struct bn_rect){(int32_t)box.x0, (int32_t)box.y0, (uint32_t)(box.x1 - box.x0),
+		(uint32_t)(box.y1 - box.y0)};
+}
+
 bool bn_geometry_is_plain(const struct bn_geometry *geometry)
 {
 	return geometry->transform == DRM_MODE_ROTATE_0 && !bn_geometry_is_scaled(geometry);

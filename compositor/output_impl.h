@@ -104,6 +104,8 @@ struct bn_output {
 	/* Called by bn_output_report() when it told of something shown. */
 	void (*observer)(void *data, uint64_t when_ns);
 	void *observer_data;
+	void (*input)(void *data, const struct bn_input_event *event);
+	void *input_data;
 	uint64_t shown_seq, shown_ns; /* pictures shown so far; when the last came */
 	/* Places, cursors, layers that went or the mode: what changes the picture without a frame. */
 	bool changed;		 /* and is not latched */
@@ -199,6 +201,9 @@ bool bn_layer_geometry(const struct bn_layer *layer, struct bn_geometry *geometr
 /* Neither turned nor scaled, and with whole source pixels: what every plane can do. */
 bool bn_geometry_is_plain(const struct bn_geometry *geometry);
 bool bn_geometry_is_scaled(const struct bn_geometry *geometry);
+/* The source in the whole buffer (of width × height pixels) turned as the geometry says, in 1/65536 pixel. */
+void bn_geometry_turned_source(const struct bn_geometry *geometry, uint32_t width, uint32_t height,
+	struct bn_rect *source);
 /* The same for the layer's cursor, whose picture is BN_CURSOR_SIZE each way. It is turned and scaled with its layer. */
 bool bn_cursor_geometry(const struct bn_layer *layer, struct bn_geometry *geometry);
 

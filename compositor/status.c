@@ -50,3 +50,10 @@ void bn_output_set_observer(
 	if (output->impl->observe)
 		output->impl->observe(output);
 }
+
+void bn_output_set_input_listener(struct bn_output *output,
+	void (*handler)(void *data, const struct bn_input_event *event), void *data)
+{
+	output->input = handler;
+	output->input_data = data;
+}

@@ -170,6 +170,7 @@ static int wayland_start(struct bn_output *output)
 	wl->output = output;
 	wl->display = display;
 	wl->clock_id = CLOCK_MONOTONIC;
+	wl->scale = 120;
 	wl_array_init(&wl->shm_formats);
 	wl_array_init(&wl->dmabuf_formats);
 	wl_list_init(&wl->flights);
@@ -207,6 +208,14 @@ static void wayland_resize(struct bn_output *output)
 	bn_wl_window_resize(output->impl_data);
 }
 
+static void wayland_status(const struct bn_output *output, struct bn_output_status *out)
+{
+	const struct bn_wl *wl = output->impl_data;
+
+	out->connected = wl->configured && !wl->lost;
+	out->active = out->connected && !wl->stalled;
+}
+
 static void wayland_layer_finish(struct bn_layer *layer)
 {
 	bn_wl_layer_finish(layer->output->impl_data, layer);
@@ -220,4 +229,6 @@ const struct bn_output_impl bn_wayland_impl = {
 	.tick = wayland_tick,
 	.resize = wayland_resize,
 	.layer_finish = wayland_layer_finish,
+	.shown = bn_wl_layer_shown,
+	.status = wayland_status,
 };

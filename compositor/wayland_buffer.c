@@ -28,7 +28,9 @@ static bool shm_takes(const struct bn_wl *wl, uint32_t fourcc, uint32_t *format)
 	const uint32_t *known = wl->shm_formats.data;
 
 	/* wl_shm's codes are fourcc but for the first two. */
-	*format = fourcc == DRM_FORMAT_XRGB8888 ? (uint32_t)WL_SHM_FORMAT_XRGB8888 : fourcc;
+	*format = fourcc == DRM_FORMAT_XRGB8888   ? (uint32_t)WL_SHM_FORMAT_XRGB8888
+		  : fourcc == DRM_FORMAT_ARGB8888 ? (uint32_t)WL_SHM_FORMAT_ARGB8888
+						  : fourcc;
 	for (size_t i = 0; i < wl->shm_formats.size / sizeof(*known); i++) {
 		if (known[i] == *format)
 			return true;
@@ -130,7 +132,7 @@ static bool colors_fit(const struct bn_buffer_attrs *attrs)
 static void import_dmabuf(struct bn_wl_buffer *buffer, const struct bn_buffer_attrs *attrs)
 {
 	struct bn_wl *wl = buffer->wl;
-	uint32_t fourcc = opaque_fourcc(attrs->fourcc);
+	uint32_t fourcc = buffer->alpha ? attrs->fourcc : opaque_fourcc(attrs->fourcc);
 
 	if (!dmabuf_takes(wl, fourcc, attrs->modifier))
 		fourcc = attrs->fourcc;
@@ -154,10 +156,10 @@ static void import_dmabuf(struct bn_wl_buffer *buffer, const struct bn_buffer_at
 static void import_memfd(struct bn_wl_buffer *buffer, const struct bn_buffer_attrs *attrs)
 {
 	uint64_t end = attrs->offset[0] + (uint64_t)attrs->stride[0] * attrs->height;
+	uint32_t fourcc = buffer->alpha ? attrs->fourcc : opaque_fourcc(attrs->fourcc);
 	uint32_t format;
 
-	if (bn_fourcc_bytes(attrs->fourcc) == 0 ||
-		!shm_takes(buffer->wl, opaque_fourcc(attrs->fourcc), &format) ||
+	if (bn_fourcc_bytes(attrs->fourcc) == 0 || !shm_takes(buffer->wl, fourcc, &format) ||
 		lseek(attrs->fd[0], 0, SEEK_END) < (off_t)end ||
 		attrs->stride[0] < attrs->width * bn_fourcc_bytes(attrs->fourcc))
 		return;
@@ -167,19 +169,22 @@ static void import_memfd(struct bn_wl_buffer *buffer, const struct bn_buffer_att
 		wl_buffer_add_listener(buffer->wl_buffer, &buffer_listener, buffer);
 }
 
-static struct bn_wl_buffer *import_buffer(struct bn_wl *wl, struct bn_buffer *bn)
+static struct bn_wl_buffer *import_buffer(
+	struct bn_wl *wl, struct bn_buffer *bn, const void *owner, bool alpha)
 {
 	const struct bn_buffer_attrs *attrs = bn_buffer_attrs(bn);
 	struct bn_wl_buffer *buffer = calloc(1, sizeof(*buffer));
 
 	if (!buffer)
 		return NULL;
-	if (bn_buffer_set_private(bn, wl, buffer, handle_buffer_gone) < 0) {
+	if (bn_buffer_set_private(bn, owner, buffer, handle_buffer_gone) < 0) {
 		free(buffer);
 		return NULL;
 	}
 	buffer->wl = wl;
 	buffer->buffer = bn;
+	buffer->owner = owner;
+	buffer->alpha = alpha;
 	wl_list_insert(&wl->buffers, &buffer->link);
 	if (attrs->kind == BN_BUFFER_DMABUF)
 		import_dmabuf(buffer, attrs);
@@ -188,12 +193,16 @@ static struct bn_wl_buffer *import_buffer(struct bn_wl *wl, struct bn_buffer *bn
 	return buffer;
 }
 
-struct bn_wl_buffer *bn_wl_buffer_get(struct bn_wl *wl, struct bn_buffer *bn, bool *wait)
+struct bn_wl_buffer *bn_wl_buffer_get(
+	struct bn_wl *wl, struct bn_buffer *bn, bool alpha, bool *wait)
 {
-	struct bn_wl_buffer *buffer = bn_buffer_get_private(bn, wl);
+	bool has_alpha = alpha && bn_format_find(bn_buffer_attrs(bn)->fourcc)->alpha;
+	/* Two addresses that are nobody else's. */
+	const void *owner = has_alpha ? (const void *)&wl->alpha_modifier : wl;
+	struct bn_wl_buffer *buffer = bn_buffer_get_private(bn, owner);
 
 	if (!buffer)
-		buffer = import_buffer(wl, bn);
+		buffer = import_buffer(wl, bn, owner, has_alpha);
 	*wait = buffer && buffer->params;
 	return buffer && buffer->wl_buffer ? buffer : NULL;
 }
@@ -215,7 +224,7 @@ void bn_wl_buffers_finish(struct bn_wl *wl)
 		struct bn_buffer *bn = buffer->buffer;
 		bool busy = buffer->busy;
 
-		bn_buffer_clear_private(bn, wl);
+		bn_buffer_clear_private(bn, buffer->owner);
 		free_objects(buffer);
 		if (busy)
 			bn_buffer_unlock(bn);

@@ -74,6 +74,10 @@ static const struct global globals[] = {
 	 * without a device. */
 	GLOBAL(zwp_linux_dmabuf_v1, dmabuf, 3, 3),
 	GLOBAL(wp_single_pixel_buffer_manager_v1, single_pixel, 1, 1),
+	GLOBAL(wp_alpha_modifier_v1, alpha_modifier, 1, 1),
+	GLOBAL(wp_fractional_scale_manager_v1, fractional, 1, 1),
+	/* Later versions gather events into frames. */
+	GLOBAL(wl_seat, seat, 3, 4),
 };
 
 static void listen(struct bn_wl *wl, const struct wl_interface *interface)
@@ -86,6 +90,8 @@ static void listen(struct bn_wl *wl, const struct wl_interface *interface)
 		wp_presentation_add_listener(wl->presentation, &presentation_listener, wl);
 	else if (interface == &zwp_linux_dmabuf_v1_interface)
 		zwp_linux_dmabuf_v1_add_listener(wl->dmabuf, &dmabuf_listener, wl);
+	else if (interface == &wl_seat_interface)
+		bn_wl_input_start(wl);
 }
 
 /* BN_WAYLAND_WITHOUT=NAME,NAME…: does as if the compositor lacked these; for tests, and for
@@ -163,6 +169,11 @@ void bn_wl_globals_finish(struct bn_wl *wl)
 {
 	if (wl->globals_done)
 		wl_callback_destroy(wl->globals_done);
+	bn_wl_input_finish(wl);
+	if (wl->alpha_modifier)
+		wp_alpha_modifier_v1_destroy(wl->alpha_modifier);
+	if (wl->fractional)
+		wp_fractional_scale_manager_v1_destroy(wl->fractional);
 	if (wl->single_pixel)
 		wp_single_pixel_buffer_manager_v1_destroy(wl->single_pixel);
 	if (wl->dmabuf)

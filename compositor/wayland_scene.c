@@ -19,6 +19,7 @@ struct bn_wl_flight {
 	struct bn_wl *wl;
 	struct wp_presentation_feedback *feedback;
 	uint64_t commit;
+	uint64_t sent_ns;
 };
 
 static void flight_destroy(struct bn_wl_flight *flight)
@@ -66,6 +67,9 @@ static void land(struct bn_wl_flight *flight, uint64_t when_ns)
 	struct bn_output *output = flight->wl->output;
 	uint64_t commit = flight->commit;
 
+	/* Whatever the phase of the display is, one refresh would have been enough. */
+	if (when_ns >= flight->sent_ns + 2 * bn_pacer_period(&output->pacer))
+		output->counters.late++;
 	flight_destroy(flight);
 	bn_output_report(output, commit, when_ns);
 }
@@ -106,6 +110,7 @@ static void request_feedback(struct bn_wl *wl, struct wl_surface *surface)
 		return; /* the stall timer reports */
 	flight->wl = wl;
 	flight->commit = wl->output->commit;
+	flight->sent_ns = bn_pacer_now(&wl->output->pacer);
 	flight->feedback = wp_presentation_feedback(wl->presentation, surface);
 	if (!flight->feedback) {
 		free(flight);
@@ -164,6 +169,8 @@ static void commit_scene(struct bn_wl *wl, bool feedback)
 		if (shown)
 			top = shown;
 	}
+	bn_wl_layers_stack(wl);
+	wl->output->counters.commits++;
 	request_frame(wl, top);
 	if (feedback)
 		request_feedback(wl, top);

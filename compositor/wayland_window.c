@@ -4,20 +4,53 @@
 #include "common/log.h"
 #include "wayland_impl.h"
 
+/* In 120ths. */
+#define SCALE_MIN 30
+#define SCALE_MAX 960
+
+static uint32_t common_divisor(uint32_t a, uint32_t b)
+{
+	while (b != 0) {
+		uint32_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+void bn_wl_window_grid(const struct bn_wl *wl, uint32_t *pixels, uint32_t *units)
+{
+	uint32_t divisor = common_divisor(wl->scale, 120);
+
+	*pixels = wl->scale / divisor;
+	*units = 120 / divisor;
+}
+
+/* What the output's picture takes in the window. */
+static void picture_size(const struct bn_wl *wl, uint32_t *width, uint32_t *height)
+{
+	*width = (wl->output->config.width * 120 + wl->scale - 1) / wl->scale;
+	*height = (wl->output->config.height * 120 + wl->scale - 1) / wl->scale;
+}
+
 static void window_size(const struct bn_wl *wl, uint32_t *width, uint32_t *height)
 {
-	*width = wl->asked_width ? wl->asked_width : wl->output->config.width;
-	*height = wl->asked_height ? wl->asked_height : wl->output->config.height;
+	picture_size(wl, width, height);
+	if (wl->asked_width)
+		*width = wl->asked_width;
+	if (wl->asked_height)
+		*height = wl->asked_height;
 }
 
 void bn_wl_window_origin(const struct bn_wl *wl, int32_t *x, int32_t *y)
 {
-	const struct bn_output_config *config = &wl->output->config;
-	uint32_t width, height;
+	uint32_t width, height, picture_width, picture_height;
 
 	window_size(wl, &width, &height);
-	*x = width > config->width ? (int32_t)((width - config->width) / 2) : 0;
-	*y = height > config->height ? (int32_t)((height - config->height) / 2) : 0;
+	picture_size(wl, &picture_width, &picture_height);
+	*x = width > picture_width ? (int32_t)((width - picture_width) / 2) : 0;
+	*y = height > picture_height ? (int32_t)((height - picture_height) / 2) : 0;
 }
 
 static void handle_surface_configure(void *data, struct xdg_surface *xdg_surface, uint32_t serial)
@@ -83,16 +116,34 @@ static void describe_window(struct bn_wl *wl)
 
 static void set_fixed_size(struct bn_wl *wl)
 {
-	int32_t width = (int32_t)wl->output->config.width;
-	int32_t height = (int32_t)wl->output->config.height;
+	uint32_t width, height;
 
 	if (wl->output->config.fullscreen) {
 		xdg_toplevel_set_fullscreen(wl->toplevel, NULL);
 		return;
 	}
-	xdg_toplevel_set_min_size(wl->toplevel, width, height);
-	xdg_toplevel_set_max_size(wl->toplevel, width, height);
+	picture_size(wl, &width, &height);
+	xdg_toplevel_set_min_size(wl->toplevel, (int32_t)width, (int32_t)height);
+	xdg_toplevel_set_max_size(wl->toplevel, (int32_t)width, (int32_t)height);
 }
+
+/* So many pixels of the display are 120 of the window's units: a pixel of the output is to be one of
+ * the display. */
+static void handle_preferred_scale(
+	void *data, struct wp_fractional_scale_v1 *fractional_scale, uint32_t scale)
+{
+	struct bn_wl *wl = data;
+
+	if (scale < SCALE_MIN || scale > SCALE_MAX || scale == wl->scale)
+		return;
+	wl->scale = scale;
+	set_fixed_size(wl);
+	bn_wl_schedule(wl);
+}
+
+static const struct wp_fractional_scale_v1_listener scale_listener = {
+	.preferred_scale = handle_preferred_scale,
+};
 
 int bn_wl_window_open(struct bn_wl *wl)
 {
@@ -107,6 +158,13 @@ int bn_wl_window_open(struct bn_wl *wl)
 		return -ENOMEM;
 	if (wl->viewporter)
 		wl->viewport = wp_viewporter_get_viewport(wl->viewporter, wl->surface);
+	if (wl->viewport && wl->fractional) {
+		wl->fractional_scale = wp_fractional_scale_manager_v1_get_fractional_scale(
+			wl->fractional, wl->surface);
+		if (!wl->fractional_scale)
+			return -ENOMEM;
+		wp_fractional_scale_v1_add_listener(wl->fractional_scale, &scale_listener, wl);
+	}
 	xdg_surface_add_listener(wl->xdg_surface, &xdg_surface_listener, wl);
 	xdg_toplevel_add_listener(wl->toplevel, &toplevel_listener, wl);
 	describe_window(wl);
@@ -118,6 +176,8 @@ int bn_wl_window_open(struct bn_wl *wl)
 
 void bn_wl_window_close(struct bn_wl *wl)
 {
+	if (wl->fractional_scale)
+		wp_fractional_scale_v1_destroy(wl->fractional_scale);
 	if (wl->viewport)
 		wp_viewport_destroy(wl->viewport);
 	if (wl->toplevel)

@@ -2,6 +2,7 @@
  * at what it made of them, stops it, lets it go on, and ends it. Frames must be presented all
  * the time, each exactly once. Started by wayland_output.sh. */
 #include <drm_fourcc.h>
+#include <drm_mode.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/udmabuf.h>
@@ -190,9 +191,9 @@ static void expect_pixel(const png_image *image, const uint8_t *rgb, int x, int 
 	exit(1);
 }
 
-static void look(struct show *show)
+/* What the compositor shows: RGB, to be freed. */
+static uint8_t *screenshot(struct show *show, png_image *image)
 {
-	png_image image = {.version = PNG_IMAGE_VERSION};
 	uint8_t *rgb;
 
 	/* The cursor and the still layers follow with the compositor's next frames. */
@@ -200,11 +201,20 @@ static void look(struct show *show)
 	check(system("rm -f wayland-screenshot*.png; weston-screenshooter && "
 		     "mv wayland-screenshot*.png " PICTURE) == 0,
 		"no screenshot");
-	check(png_image_begin_read_from_file(&image, PICTURE), "unreadable screenshot");
-	image.format = PNG_FORMAT_RGB;
-	check(image.width >= WIDTH && image.height >= HEIGHT, "screenshot too small");
-	rgb = malloc(PNG_IMAGE_SIZE(image));
-	check(rgb && png_image_finish_read(&image, NULL, rgb, 0, NULL), "unreadable screenshot");
+	*image = (png_image){.version = PNG_IMAGE_VERSION};
+	check(png_image_begin_read_from_file(image, PICTURE), "unreadable screenshot");
+	image->format = PNG_FORMAT_RGB;
+	check(image->width >= WIDTH && image->height >= HEIGHT, "screenshot too small");
+	rgb = malloc(PNG_IMAGE_SIZE(*image));
+	check(rgb && png_image_finish_read(image, NULL, rgb, 0, NULL), "unreadable screenshot");
+	return rgb;
+}
+
+static void look(struct show *show)
+{
+	png_image image;
+	uint8_t *rgb = screenshot(show, &image);
+
 	expect_pixel(&image, rgb, 5, 5, 0x204060); /* the first layer, plain */
 	expect_pixel(&image, rgb, 5, HEIGHT - 5, 0x402010);
 	expect_pixel(&image, rgb, 105, 25, 0x0000ff); /* upside down: second colour first */
@@ -241,6 +251,188 @@ static void set_cursor(struct bn_layer *layer)
 	memset(cursor, 0xff, sizeof(cursor));
 	bn_layer_set_cursor(layer, cursor, 32, 32);
 	bn_layer_move_cursor(layer, cursor_x, 120);
+}
+
+/* ---- scenes ---- */
+
+#define SCENE_WIDTH 96
+#define SCENE_HEIGHT 64
+
+static unsigned differs(uint32_t a, uint32_t b)
+{
+	unsigned max = 0;
+
+	for (int shift = 0; shift < 24; shift += 8) {
+		int d = abs((int)(a >> shift & 255) - (int)(b >> shift & 255));
+
+		max = (unsigned)d > max ? (unsigned)d : max;
+	}
+	return max;
+}
+
+/* The compositor's picture is what the output says it shows; tolerance: of a channel. */
+static void compare(struct show *show, const char *what, unsigned tolerance)
+{
+	png_image image;
+	uint8_t *rgb = screenshot(show, &image);
+	unsigned left = (image.width - WIDTH) / 2, top = (image.height - HEIGHT) / 2;
+	uint32_t *want, width, height;
+
+	check(bn_output_capture(show->output, &want, &width, &height) == 0, "no capture");
+	for (unsigned y = 0; y < height; y++) {
+		for (unsigned x = 0; x < width; x++) {
+			uint32_t seen = pixel(&image, rgb, left + x, top + y);
+
+			if (differs(seen, want[y * width + x]) <= tolerance)
+				continue;
+			fprintf(stderr, "wayland_output: %s: pixel %u,%u is %06x, not %06x\n", what,
+				x, y, seen, want[y * width + x]);
+			exit(1);
+		}
+	}
+	free(want);
+	free(rgb);
+	png_image_free(&image);
+}
+
+/* Smooth, so that filters do not matter much, and different in every direction and at every edge. */
+static struct bn_buffer *slope(uint32_t fourcc, bool y_invert)
+{
+	struct bn_buffer *buffer;
+	struct bn_buffer_attrs attrs = {
+		.kind = BN_BUFFER_MEMFD,
+		.width = SCENE_WIDTH,
+		.height = SCENE_HEIGHT,
+		.fourcc = fourcc,
+		.modifier = DRM_FORMAT_MOD_LINEAR,
+		.planes = 1,
+		.stride = {SCENE_WIDTH * 4},
+		.fd = {-1, -1, -1, -1},
+		.y_invert = y_invert,
+	};
+	size_t size = SCENE_WIDTH * SCENE_HEIGHT * 4;
+	uint32_t *pixels;
+
+	attrs.fd[0] = bn_memfd_create("slope", size);
+	pixels = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, attrs.fd[0], 0);
+	check(pixels != MAP_FAILED, "no memory for a picture");
+	for (uint32_t y = 0; y < SCENE_HEIGHT; y++) {
+		for (uint32_t x = 0; x < SCENE_WIDTH; x++) {
+			uint32_t alpha = fourcc == DRM_FORMAT_ARGB8888 ? 40 + x : 255;
+
+			pixels[y * SCENE_WIDTH + x] =
+				alpha << 24 | (2 * x + 20) * alpha / 255 << 16 |
+				(3 * y + 30) * alpha / 255 << 8 | (200 - x - y) * alpha / 255;
+		}
+	}
+	munmap(pixels, size);
+	check(bn_buffer_create(&buffer, &attrs, NULL, NULL) == 0, "no buffer");
+	return buffer;
+}
+
+static void expect_shown(const struct bn_layer *layer, enum bn_shown_how how, const char *what)
+{
+	struct bn_layer_shown shown;
+
+	bn_layer_shown(layer, &shown);
+	if (shown.how == how)
+		return;
+	fprintf(stderr, "wayland_output: %s: shown as %d (%s), not %d\n", what, shown.how,
+		shown.why, how);
+	exit(1);
+}
+
+static void show_turned(struct show *show, struct bn_layer *layer, bool bare)
+{
+	for (uint32_t i = 0; i < 16; i++) {
+		struct bn_place place = bn_place_default;
+		char what[64];
+
+		snprintf(what, sizeof(what), "turned %u", i);
+		place.transform = (DRM_MODE_ROTATE_0 << i % 4) | i / 4 * DRM_MODE_REFLECT_X;
+		/* Cut at an edge, but for those that a compositor without viewports can show. */
+		place.at = (struct bn_rect){
+			i % 3 == 0 ? 30 : -17, i % 3 == 1 ? HEIGHT - 20 : 40, 0, 0};
+		bn_layer_set_place(layer, &place);
+		compare(show, what, 0);
+		expect_shown(layer, bare && i % 3 != 0 ? BN_SHOWN_COMPOSED : BN_SHOWN_PLANE, what);
+	}
+}
+
+static void show_scaled(struct show *show, struct bn_layer *layer, bool bare)
+{
+	static const struct bn_place places[] = {
+		{.alpha = BN_ALPHA_OPAQUE, .crop = {8, 4, 40, 30}, .at = {11, 60, 0, 0}},
+		{.alpha = BN_ALPHA_OPAQUE, .at = {20, 30, 200, 150}},
+		{.alpha = BN_ALPHA_OPAQUE, .crop = {0, 0, 64, 64}, .at = {100, 90, 32, 48}},
+		{.alpha = BN_ALPHA_OPAQUE,
+			.crop = {10, 10, 60, 40},
+			.at = {-40, -30, 160, 240},
+			.transform = DRM_MODE_ROTATE_90},
+	};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		bn_layer_set_place(layer, &places[i]);
+		compare(show, i == 0 ? "cropped" : "scaled", i == 0 ? 0 : 8);
+		expect_shown(layer, bare ? BN_SHOWN_COMPOSED : BN_SHOWN_PLANE, "cropped or scaled");
+	}
+}
+
+/* Two layers that overlap, in either order. */
+static void show_blended(struct show *show, struct bn_layer *layer, struct bn_layer *other)
+{
+	struct bn_place place = {.at = {40, 50, 0, 0}, .alpha = 0x9000};
+	struct bn_place over = {.at = {80, 70, 0, 0}, .alpha = BN_ALPHA_OPAQUE, .blend = true};
+
+	for (int z = -1; z <= 2; z++) {
+		place.z = z; /* below the ground's layer first */
+		bn_layer_set_place(layer, &place);
+		bn_layer_set_place(other, &over);
+		compare(show, "blended", 2);
+		expect_shown(layer, BN_SHOWN_COMPOSED, "alpha");
+		expect_shown(other, BN_SHOWN_PLANE, "blended pixels");
+		over.z = 1;
+	}
+	place.hidden = true;
+	bn_layer_set_place(layer, &place);
+	compare(show, "hidden", 2);
+	expect_shown(layer, BN_SHOWN_NOT, "hidden");
+}
+
+/* A change of place alone, without any frame, must be shown and told. */
+static void count_shown(void *data, uint64_t when_ns)
+{
+	++*(unsigned *)data;
+}
+
+static void show_place_alone(struct show *show, struct bn_layer *layer)
+{
+	struct bn_place place = bn_place_default;
+	unsigned shown = 0;
+
+	bn_output_set_observer(show->output, count_shown, &shown);
+	for (unsigned i = 1; i <= 5; i++) {
+		place.at.x = (int32_t)i;
+		bn_layer_set_place(layer, &place);
+		while (shown < i)
+			wl_event_loop_dispatch(show->loop, -1);
+	}
+	bn_output_set_observer(show->output, NULL, NULL);
+}
+
+static void show_scenes(struct show *show)
+{
+	bool bare = getenv("BN_WAYLAND_WITHOUT");
+	struct bn_layer *layer = still_layer(show, 0, 0, slope(DRM_FORMAT_XRGB8888, false));
+	struct bn_layer *other = still_layer(show, 200, 150, slope(DRM_FORMAT_ARGB8888, true));
+
+	show_turned(show, layer, bare);
+	show_scaled(show, layer, bare);
+	show_blended(show, layer, other);
+	show_place_alone(show, layer);
+	bn_layer_destroy(other);
+	bn_layer_destroy(layer);
+	compare(show, "gone", 0);
 }
 
 static void open_output(struct show *show)
@@ -323,6 +515,7 @@ int main(int argc, char **argv)
 	set_cursor(show.layer);
 	show_frames(&show, 60, "shown");
 	look(&show);
+	show_scenes(&show);
 	kill(weston, SIGSTOP);
 	show_frames(&show, 60, "compositor stopped");
 	kill(weston, SIGCONT);

@@ -179,4 +179,34 @@ void bn_output_set_observer(
 int bn_output_read(struct bn_output *output, const struct bn_rect *rect, uint32_t *pixels,
 	struct bn_read_info *info);
 
+/* ---- what people do at it ---- */
+
+enum bn_input_kind {
+	BN_INPUT_ENTER, /* the pointer came in, at x, y */
+	BN_INPUT_LEAVE,
+	BN_INPUT_MOTION,
+	BN_INPUT_BUTTON,
+	BN_INPUT_AXIS, /* wheel */
+	BN_INPUT_TOUCH_DOWN,
+	BN_INPUT_TOUCH_MOTION,
+	BN_INPUT_TOUCH_UP,
+	BN_INPUT_TOUCH_CANCEL, /* of all touches: they were not meant for us */
+};
+
+struct bn_input_event {
+	enum bn_input_kind kind;
+	uint32_t time_ms; /* of the sender's clock; 0: not said */
+	double x, y;	  /* the output's pixels, may be outside of it; ENTER, MOTION, TOUCH_DOWN, TOUCH_MOTION */
+	uint32_t button;  /* BTN_* of linux/input-event-codes.h */
+	bool pressed;
+	bool horizontal; /* AXIS */
+	double amount;	 /* AXIS: pixels, down and right are positive */
+	int32_t touch;	 /* which finger: TOUCH_* */
+};
+
+/* Pointer and touch of outputs that have them (wayland). Called from the loop; the handler may not destroy the output.
+ * NULL ends it. */
+void bn_output_set_input_listener(struct bn_output *output,
+	void (*handler)(void *data, const struct bn_input_event *event), void *data);
+
 #endif
