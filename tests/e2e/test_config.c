@@ -60,6 +60,16 @@ static const struct {
 	{"[vm a]\nscanout.99=b\n[output b]\n", 4, "15"},
 	{"[vm a]\nsocket=/tmp/x\n[vm b]\nsocket=/tmp/x\n", 5, "/tmp/x"},
 	{"[output a]\n", 0, "[vm"},
+	{"[output a]\n[vm a]\n[layer m]\nvm=a\noutput=a\n", 5, "scanout.0=OUTPUT in [vm a]"},
+	{"[output a]\n[vm v]\nscanout.0=a\n[layer m]\nvm=v\noutput=b\n", 6, "no output 'b'"},
+	{"[output a]\n[vm v]\nscanout.0=a\n[layer m]\nvm=w\noutput=a\n", 6, "no vm 'w'"},
+	{"[output a]\n[vm v]\nscanout.0=a\n[layer m]\nvm=v\noutput=a\nat=1280,0\n", 6,
+		"outside of output a"},
+	{"[output a]\n[vm v]\nscanout.0=a\n[layer m]\nvm=v\noutput=a\nrole=safety\n[layer n]\n"
+	 "vm=v\noutput=a\n",
+		10, "covers safety layer m"},
+	{"[output a]\n[vm v]\nscanout.0=a\n[layer m]\nvm=v\noutput=a\nsize=big\n", 9,
+		"WIDTHxHEIGHT"},
 };
 
 static void test_mistakes(void)
