@@ -1,6 +1,5 @@
 #include "cpu.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -47,73 +46,108 @@ int bn_cpu_realtime(int priority)
 
 /* ---- the process and its children ---- */
 
+static int open_proc(pid_t pid, const char *name, int flags)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	return open(path, flags | O_CLOEXEC);
+}
+
+static void close_member(struct bn_cpu_member *m)
+{
+	bn_fd_close(&m->pidfd);
+	bn_fd_close(&m->tasks);
+	bn_fd_close(&m->children);
+	bn_fd_close(&m->stat);
+	bn_fd_close(&m->fdinfo);
+}
+
+static bool open_member(struct bn_cpu_member *m, pid_t pid)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "task/%d/children", (int)pid);
+	*m = (struct bn_cpu_member){.pid = pid};
+	m->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	m->tasks = open_proc(pid, "task", O_RDONLY | O_DIRECTORY);
+	m->children = open_proc(pid, name, O_RDONLY);
+	m->stat = open_proc(pid, "stat", O_RDONLY);
+	m->fdinfo = open_proc(pid, "fdinfo", O_RDONLY | O_DIRECTORY);
+	if (clock_getcpuclockid(pid, &m->clock) == 0 && m->pidfd >= 0 && m->tasks >= 0 &&
+		m->stat >= 0)
+		return true;
+	close_member(m);
+	return false;
+}
+
 static struct bn_cpu_member *add_member(struct bn_cpu_process *p, pid_t pid)
 {
 	for (unsigned i = 0; i < p->count; i++) {
 		if (p->member[i].pid == pid)
 			return &p->member[i];
 	}
-	if (p->count == BN_CPU_MEMBERS_MAX)
+	if (p->count == BN_CPU_MEMBERS_MAX || !open_member(&p->member[p->count], pid))
 		return NULL;
-	struct bn_cpu_member *m = &p->member[p->count];
-	*m = (struct bn_cpu_member){.pid = pid};
-	if (clock_getcpuclockid(pid, &m->clock) != 0)
-		return NULL;
-	m->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (m->pidfd < 0)
-		return NULL;
-	p->count++;
-	return m;
+	return &p->member[p->count++];
 }
 
-/* Calls use(data, tid) for every thread of that process. */
-static int each_thread(pid_t pid, int (*use)(void *data, pid_t tid), void *data)
-{
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	DIR *dir = opendir(path);
-	if (!dir)
-		return -ESRCH;
-	int ret = 0;
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
-		int error = tid > 0 ? use(data, tid) : 0;
-		ret = error < 0 ? error : ret;
-	}
-	closedir(dir);
-	return ret;
-}
-
-struct children_of {
-	struct bn_cpu_process *process;
-	pid_t pid;
+struct proc_entry { /* struct linux_dirent64 */
+	uint64_t ino;
+	int64_t off;
+	unsigned short size;
+	unsigned char type;
+	char name[];
 };
 
-static int add_children(void *data, pid_t tid)
+int bn_cpu_each_entry(int dir, int (*use)(void *data, const char *name), void *data)
 {
-	const struct children_of *of = data;
-	char path[80];
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)of->pid, (int)tid);
-	FILE *file = fopen(path, "re");
-	int child;
-	while (file && fscanf(file, "%d", &child) == 1)
-		add_member(of->process, child);
-	if (file)
-		fclose(file);
-	return 0;
+	_Alignas(struct proc_entry) char buffer[2048];
+	int ret = 0;
+	long n;
+	if (lseek(dir, 0, SEEK_SET) < 0)
+		return -errno;
+	while ((n = syscall(SYS_getdents64, dir, buffer, sizeof(buffer))) > 0) {
+		for (long at = 0; at < n;) {
+			const struct proc_entry *entry = (const void *)(buffer + at);
+			int error = entry->name[0] != '.' ? use(data, entry->name) : 0;
+			ret = error < 0 ? error : ret;
+			at += entry->size;
+		}
+	}
+	return n < 0 ? -ESRCH : ret;
+}
+
+/* Those that its first thread has started, as the GPU library's servers. */
+static void add_children(struct bn_cpu_process *p, unsigned of)
+{
+	char text[1024];
+	ssize_t n = p->member[of].children < 0
+			    ? -1
+			    : pread(p->member[of].children, text, sizeof(text) - 1, 0);
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	char *at = text, *end;
+	for (long child; (child = strtol(at, &end, 10)) > 0 && end != at; at = end) {
+		if (*end == ' ') /* else it may be cut off */
+			add_member(p, (pid_t)child);
+	}
 }
 
 static void find_children(struct bn_cpu_process *p)
 {
-	for (unsigned i = 0; i < p->count; i++) {
-		struct children_of of = {p, p->member[i].pid};
-		each_thread(of.pid, add_children, &of);
-	}
+	for (unsigned i = 0; i < p->count; i++)
+		add_children(p, i);
 	p->children_ns = bn_now_ns();
 }
 
-static int set_affinity(void *data, pid_t tid)
+static pid_t tid_of(const char *name)
 {
+	return (pid_t)strtol(name, NULL, 10);
+}
+
+static int set_affinity(void *data, const char *name)
+{
+	pid_t tid = tid_of(name);
 	return sched_setaffinity(tid, sizeof(cpu_set_t), data) < 0 ? -errno : 0;
 }
 
@@ -128,7 +162,7 @@ int bn_cpu_process_create(struct bn_cpu_process **out, pid_t pid, const cpu_set_
 	}
 	p->children_ns = bn_now_ns();
 	if (cpus && CPU_COUNT(cpus) > 0)
-		each_thread(pid, set_affinity, (void *)cpus);
+		bn_cpu_each_entry(p->member[0].tasks, set_affinity, (void *)cpus);
 	*out = p;
 	return 0;
 }
@@ -139,7 +173,7 @@ void bn_cpu_process_destroy(struct bn_cpu_process *p)
 		return;
 	bn_cpu_process_freeze(p, p->group, false);
 	for (unsigned i = 0; i < p->count; i++)
-		bn_fd_close(&p->member[i].pidfd);
+		close_member(&p->member[i]);
 	free(p);
 }
 
@@ -164,8 +198,9 @@ uint64_t bn_cpu_process_time(struct bn_cpu_process *p)
 
 /* ---- classes ---- */
 
-static int set_thread_class(void *data, pid_t tid)
+static int set_thread_class(void *data, const char *name)
 {
+	pid_t tid = tid_of(name);
 	static const struct {
 		int policy, nice;
 	} how[] = {
@@ -190,7 +225,7 @@ int bn_cpu_process_set_class(struct bn_cpu_process *p, enum bn_cpu_class cpu_cla
 	find_children(p);
 	for (unsigned pass = 0; pass < PASSES; pass++) {
 		for (unsigned i = 0; i < p->count; i++) {
-			int error = each_thread(p->member[i].pid, set_thread_class, &cpu_class);
+			int error = bn_cpu_each_entry(p->member[i].tasks, set_thread_class, &cpu_class);
 			if (error < 0 && (error != -ESRCH || i == 0))
 				ret = error;
 		}
@@ -220,36 +255,20 @@ int bn_cpu_process_freeze(struct bn_cpu_process *p, struct bn_cgroup *group, boo
 	return ret;
 }
 
-struct states {
-	pid_t pid;
-	bool stopped, runnable;
-};
-
-/* The letter behind the name in parentheses, which may hold anything. */
-static int look_at_thread(void *data, pid_t tid)
+/* Of its first thread, which starts the others' work: the letter behind the name in parentheses, which
+ * may hold anything. */
+enum bn_cpu_state bn_cpu_process_state(const struct bn_cpu_process *p)
 {
-	struct states *s = data;
-	char path[80], text[256];
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)s->pid, (int)tid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-	bn_fd_close(&fd);
+	char text[256];
+	ssize_t n = pread(p->member[0].stat, text, sizeof(text) - 1, 0);
 	if (n <= 0)
-		return 0;
+		return BN_CPU_STATE_GONE;
 	text[n] = '\0';
 	const char *end = strrchr(text, ')');
 	char state = end && end[1] == ' ' ? end[2] : '?';
-	s->stopped |= state == 'T' || state == 't';
-	s->runnable |= state == 'R';
-	return 0;
-}
-
-enum bn_cpu_state bn_cpu_process_state(const struct bn_cpu_process *p)
-{
-	struct states s = {.pid = p->member[0].pid};
-	if (each_thread(s.pid, look_at_thread, &s) < 0)
+	if (state == 'Z' || state == 'X')
 		return BN_CPU_STATE_GONE;
-	return s.stopped    ? BN_CPU_STATE_STOPPED
-	       : s.runnable ? BN_CPU_STATE_RUNNABLE
-			    : BN_CPU_STATE_WAITING;
+	return state == 'T' || state == 't' ? BN_CPU_STATE_STOPPED
+	       : state == 'R'		    ? BN_CPU_STATE_RUNNABLE
+					    : BN_CPU_STATE_WAITING;
 }

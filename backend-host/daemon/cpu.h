@@ -50,9 +50,10 @@ int bn_cpu_process_freeze(struct bn_cpu_process *process, struct bn_cgroup *grou
 enum bn_cpu_state {
 	BN_CPU_STATE_GONE,
 	BN_CPU_STATE_STOPPED,  /* by a signal, a debugger, or a freezer that stops it in place */
-	BN_CPU_STATE_RUNNABLE, /* a thread runs or would, if it were let */
+	BN_CPU_STATE_RUNNABLE, /* it runs or would, if it were let */
 	BN_CPU_STATE_WAITING,
 };
+/* Of the process's first thread. */
 enum bn_cpu_state bn_cpu_process_state(const struct bn_cpu_process *process);
 
 /* Time at the GPU as the kernel's driver counts it (drm-engine-* of its fds), in nanoseconds; 0

@@ -1,9 +1,7 @@
 /* Time at the GPU as the kernel counts it: /proc/PID/fdinfo, see the kernel's drm-usage-stats. */
 #include "cpu_priv.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,38 +36,44 @@ uint64_t bn_cpu_fdinfo_time(const char *text, uint64_t *client)
 	return sum;
 }
 
+struct usage {
+	int dir;
+	uint64_t sum, clients[CLIENTS_MAX];
+	unsigned count;
+};
+
 /* The same client may have several fds. */
-static bool is_new(uint64_t client, uint64_t *clients, unsigned *count)
+static bool is_new(struct usage *u, uint64_t client)
 {
-	for (unsigned i = 0; i < *count; i++) {
-		if (clients[i] == client)
+	for (unsigned i = 0; i < u->count; i++) {
+		if (u->clients[i] == client)
 			return false;
 	}
-	if (*count < CLIENTS_MAX)
-		clients[(*count)++] = client;
+	if (u->count < CLIENTS_MAX)
+		u->clients[u->count++] = client;
 	return true;
+}
+
+static int add_fd(void *data, const char *name)
+{
+	struct usage *u = data;
+	char text[4096];
+	int fd = openat(u->dir, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	bn_fd_close(&fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	uint64_t client, ns = bn_cpu_fdinfo_time(text, &client);
+	if (ns > 0 && is_new(u, client))
+		u->sum += ns;
+	return 0;
 }
 
 uint64_t bn_cpu_process_gpu_time(const struct bn_cpu_process *p)
 {
-	char path[64], text[4096];
-	uint64_t sum = 0, clients[CLIENTS_MAX], client;
-	unsigned count = 0;
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo", (int)p->member[0].pid);
-	DIR *dir = opendir(path);
-	if (!dir)
-		return 0;
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		int fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
-		ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-		bn_fd_close(&fd);
-		if (n <= 0)
-			continue;
-		text[n] = '\0';
-		uint64_t ns = bn_cpu_fdinfo_time(text, &client);
-		if (ns > 0 && is_new(client, clients, &count))
-			sum += ns;
-	}
-	closedir(dir);
-	return sum;
+	struct usage usage = {.dir = p->member[0].fdinfo};
+	if (usage.dir >= 0)
+		bn_cpu_each_entry(usage.dir, add_fd, &usage);
+	return usage.sum;
 }

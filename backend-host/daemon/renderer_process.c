@@ -1,10 +1,16 @@
+/* The end of a renderer. The daemon's main thread has a real-time priority, and must not reap it: the
+ * kernel takes the process out of /proc then, and spins there until the process's own last threads,
+ * which are at the same, have got on. On their processor they never would. So an ordinary thread
+ * waits, and tells. */
 #include "renderer_process.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,40 +25,68 @@
 
 struct bn_renderer_process {
 	pid_t pid;
-	int pidfd;
-	bool reaped;
+	int pidfd, reaped_fd; /* the second: an eventfd, from the reaper */
+	struct wl_event_loop *loop;
 	struct wl_event_source *source;
 	bn_renderer_exited exited;
 	void *data;
+	pthread_t reaper;
+	bool reaping, reaped; /* the reaper was started; it is done and joined */
+	/* Its result. */
+	int error;
+	struct bn_renderer_exit how;
 };
 
-static int reap(struct bn_renderer_process *p, struct bn_renderer_exit *how)
+static void *reap(void *data)
 {
+	struct bn_renderer_process *p = data;
 	siginfo_t info = {0};
-	if (waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOHANG) < 0)
-		return -errno;
-	if (info.si_pid == 0)
-		return -EAGAIN;
+	int ret;
+	do {
+		ret = waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED);
+	} while (ret < 0 && errno == EINTR);
+	p->error = ret < 0 ? errno : 0;
+	p->how.signalled = info.si_code != CLD_EXITED;
+	p->how.code = info.si_status;
+	bn_event_signal(p->reaped_fd);
+	return NULL;
+}
+
+/* It inherits no real-time priority (SCHED_RESET_ON_FORK). 0 or -errno. */
+static int start_reaper(struct bn_renderer_process *p)
+{
+	if (p->reaping)
+		return 0;
+	int ret = -pthread_create(&p->reaper, NULL, reap, p);
+	p->reaping = ret == 0;
+	return ret;
+}
+
+static int handle_reaped(int fd, uint32_t mask, void *data)
+{
+	struct bn_renderer_process *p = data;
+	pthread_join(p->reaper, NULL);
 	p->reaped = true;
-	how->signalled = info.si_code != CLD_EXITED;
-	how->code = info.si_status;
+	if (p->error != 0)
+		bn_error("waiting for a renderer: %s", strerror(p->error));
+	wl_event_source_remove(p->source);
+	p->source = NULL;
+	const struct bn_renderer_exit how = p->how;
+	p->exited(p->data, &how);
 	return 0;
 }
 
 static int handle_pidfd(int fd, uint32_t mask, void *data)
 {
 	struct bn_renderer_process *p = data;
-	struct bn_renderer_exit how = {0};
-	int ret = reap(p, &how);
-	if (ret == -EAGAIN)
-		return 0;
+	int ret = start_reaper(p);
 	if (ret < 0) {
 		bn_error("waiting for a renderer: %s", strerror(-ret));
-		p->reaped = true;
+		return 0; /* tried again: it is still readable */
 	}
 	wl_event_source_remove(p->source);
-	p->source = NULL;
-	p->exited(p->data, &how);
+	p->source = wl_event_loop_add_fd(
+		p->loop, p->reaped_fd, WL_EVENT_READABLE, handle_reaped, p);
 	return 0;
 }
 
@@ -92,13 +126,20 @@ int bn_renderer_process_create(struct bn_renderer_process **out, struct wl_event
 	struct bn_renderer_process *p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
+	p->loop = loop;
 	p->exited = exited;
 	p->data = data;
 	p->pidfd = -1;
+	p->reaped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p->reaped_fd < 0) {
+		free(p);
+		return -errno;
+	}
 	p->pid = spawn(program, vm, shader_cache, link_fd, &p->pidfd);
 	if (p->pid < 0) {
 		int err = (int)p->pid;
 		bn_error("%s: starting %s: %s", vm, program->path, strerror(-err));
+		bn_fd_close(&p->reaped_fd);
 		free(p);
 		return err;
 	}
@@ -119,20 +160,29 @@ void bn_renderer_process_kill(struct bn_renderer_process *p)
 		bn_error("ending renderer %d: %s", (int)p->pid, strerror(errno));
 }
 
+static void end_and_reap(struct bn_renderer_process *p)
+{
+	bn_renderer_process_kill(p);
+	if (start_reaper(p) < 0)
+		return;
+	struct pollfd end = {.fd = p->reaped_fd, .events = POLLIN};
+	if (poll(&end, 1, END_MS) <= 0) {
+		bn_error("renderer %d does not end", (int)p->pid);
+		pthread_cancel(p->reaper);
+	}
+	pthread_join(p->reaper, NULL);
+}
+
 void bn_renderer_process_destroy(struct bn_renderer_process *p)
 {
 	if (!p)
 		return;
 	if (p->source)
 		wl_event_source_remove(p->source);
-	if (!p->reaped) {
-		struct bn_renderer_exit how;
-		bn_renderer_process_kill(p);
-		struct pollfd poll_end = {.fd = p->pidfd, .events = POLLIN};
-		if (poll(&poll_end, 1, END_MS) <= 0 || reap(p, &how) < 0)
-			bn_error("renderer %d does not end", (int)p->pid);
-	}
+	if (!p->reaped)
+		end_and_reap(p);
 	bn_fd_close(&p->pidfd);
+	bn_fd_close(&p->reaped_fd);
 	free(p);
 }
 
