@@ -1,6 +1,7 @@
 /* Faults of a neighbour that shares the GPU with the instrument cluster: whatever it does, the
  * cluster shows frames on, the service says who it was, and the trace holds it. How long the
- * cluster went without a frame is printed, not asserted: bench/run faults makes a table of it. */
+ * cluster went without a frame is printed, not asserted: bench/run faults makes a table of it.
+ * E2E_TRACES=FOLDER in the environment keeps a trace of each fault there. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 static struct e2e e;
 static struct dash *dash;
+static int64_t marked; /* number of the event that came next when the fault began */
 
 static const char config[] = "[output dash]\nmode=128x64@60\n"
 			     "[output centre]\nmode=128x64@60\n"
@@ -36,6 +38,40 @@ static void test_stop(void)
 	e2e_close(&e);
 }
 
+/* The answer to events from that number on. */
+static struct json_object *events_since(int64_t number, int64_t *next)
+{
+	char request[64];
+	struct json_object *answer, *field;
+
+	snprintf(request, sizeof(request), "{\"command\":\"events\",\"since\":%lld}",
+		(long long)number);
+	answer = e2e_control(&e, request, NULL);
+	if (next && answer && json_object_object_get_ex(answer, "next", &field))
+		*next = json_object_get_int64(field);
+	return answer;
+}
+
+/* The fault begins. */
+static void mark(void)
+{
+	json_object_put(events_since(INT64_MAX, &marked));
+	dash_mark(dash);
+}
+
+static void keep_trace(const char *fault)
+{
+	const char *dir = getenv("E2E_TRACES");
+	char path[256], out[256];
+	char *argv[] = {(char *)e2e_program("BINNACLECTL"), (char *)"--socket", e.control, (char *)"trace",
+		(char *)"--last", (char *)"--seconds", (char *)"30", path, NULL};
+
+	if (!dir)
+		return;
+	snprintf(path, sizeof(path), "%s/%s.json", dir, fault);
+	CU_ASSERT_EQUAL(e2e_run(argv, out, sizeof(out)), 0);
+}
+
 /* A fault's figures: name, longest time without a frame in refreshes, frames seen. */
 static void report(const char *fault)
 {
@@ -43,12 +79,13 @@ static void report(const char *fault)
 	uint64_t worst = dash_worst_ns(dash, &frames);
 
 	printf("\nFAULT %s %.2f %u\n", fault, (double)worst / (double)REFRESH_NS, frames);
+	keep_trace(fault);
 }
 
-/* True when the event log holds that kind for that VM. */
+/* True when the event log holds that kind for that VM since the fault began. */
 static bool event_seen(const char *vm, const char *kind)
 {
-	struct json_object *answer = e2e_control(&e, "{\"command\":\"events\",\"since\":0}", NULL);
+	struct json_object *answer = events_since(marked, NULL);
 	struct json_object *events, *field;
 	bool seen = false;
 
@@ -107,10 +144,10 @@ static void test_giant_draw(void)
 	tg_app_begin(&app);
 	tg_app_loop(&app, 60000, 30);
 	tg_app_submit(&app);
-	dash_mark(dash);
+	mark();
 	tg_app_begin(&app);
-	tg_app_fill(&app, 1, 8);
-	tg_app_submit(&app);
+	tg_app_fill(&app, 1, 1);
+	tg_finish(tg_app_submit_async(&app), NULL, 0);
 	CU_ASSERT_TRUE(event_wait("evil", "tripped"));
 	CU_ASSERT_TRUE(dash_wait(dash, 30));
 	report("giant-draw");
@@ -125,7 +162,7 @@ static void test_endless_shader(void)
 
 	if (!evil_open(&vm, &app))
 		return;
-	dash_mark(dash);
+	mark();
 	tg_app_begin(&app);
 	tg_app_loop(&app, 60000, 0);
 	tg_app_fill(&app, 1, TG_APP_QUADS);
@@ -161,7 +198,7 @@ static void test_stopped(void)
 	tg_app_begin(&app);
 	tg_app_fill(&app, 200, TG_APP_QUADS);
 	request = tg_app_submit_async(&app);
-	dash_mark(dash);
+	mark();
 	kill(pid, SIGSTOP);
 	CU_ASSERT_TRUE(dash_wait(dash, 60));
 	report("stopped-renderer");
@@ -185,7 +222,7 @@ static void test_killed(void)
 	tg_app_begin(&app);
 	tg_app_fill(&app, 200, TG_APP_QUADS);
 	request = tg_app_submit_async(&app);
-	dash_mark(dash);
+	mark();
 	kill(pid, SIGKILL);
 	CU_ASSERT_TRUE(e2e_vm_wait(&e, "evil", "restarts", restarts + 1));
 	CU_ASSERT_TRUE(dash_wait(dash, 60));
@@ -202,7 +239,7 @@ static void test_contexts(void)
 
 	if (!evil_open(&vm, &app))
 		return;
-	dash_mark(dash);
+	mark();
 	for (uint32_t ctx = 100; ctx < 10100; ctx++)
 		refused += tg_ctx_create(&vm, ctx, 2, "one of many") != VIRTIO_GPU_RESP_OK_NODATA;
 	CU_ASSERT_TRUE(refused > 0); /* BN_CONTEXTS_MAX */
@@ -235,7 +272,7 @@ static void test_arbiter_delayed(void)
 	int status;
 
 	CU_ASSERT_FATAL(tid > 0);
-	dash_mark(dash);
+	mark();
 	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0) {
 		printf("\nskipped: the arbiter's thread cannot be traced here\n");
 		return;
@@ -257,7 +294,7 @@ static void test_quarantine(void)
 
 	if (!evil_open(&vm, &app))
 		return;
-	dash_mark(dash);
+	mark();
 	for (unsigned i = 0; i < 4; i++) {
 		uint32_t ctx = 2 + i;
 		struct tg_app other;

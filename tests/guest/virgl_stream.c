@@ -202,13 +202,14 @@ void bn_virgl_loop_shader(
 {
 	char text[1024];
 
+	/* The compiler drops a loop that it can see has no end; that a colour's w is 1 it cannot see. */
 	snprintf(text, sizeof(text),
 		"FRAG\n"
 		"DCL IN[0], COLOR, LINEAR\n"
 		"DCL OUT[0], COLOR\n"
 		"DCL TEMP[0..3]\n"
 		"IMM[0] FLT32 { 0.0, %u.0, %u.0, 0.25}\n"
-		"IMM[1] FLT32 { 1.0, %u.0, 0.0, 0.0}\n"
+		"IMM[1] FLT32 { 1.0, -1.0, 0.0, 0.0}\n"
 		"  0: MOV TEMP[2], IN[0]\n"
 		"  1: MOV TEMP[3], IMM[0].xxxx\n"
 		"  2: BGNLOOP :0\n"
@@ -221,15 +222,16 @@ void bn_virgl_loop_shader(
 		"  9: ADD TEMP[0].x, TEMP[0].xxxx, IMM[1].xxxx\n"
 		" 10: MAD TEMP[2], TEMP[2], IN[0], IMM[0].wwww\n"
 		" 11: ENDLOOP :0\n"
-		" 12: ADD TEMP[3].x, TEMP[3].xxxx, IMM[1].yyyy\n"
-		" 13: SGE TEMP[1].x, TEMP[3].xxxx, IMM[0].zzzz\n"
-		" 14: IF TEMP[1].xxxx :0\n"
-		" 15: BRK\n"
-		" 16: ENDIF\n"
-		" 17: ENDLOOP :0\n"
-		" 18: MOV OUT[0], TEMP[2]\n"
-		" 19: END\n",
-		rounds, times ? times : 1, times ? 1 : 0);
+		" 12: ADD TEMP[1].x, IN[0].wwww, IMM[1].yyyy\n"
+		" 13: ADD TEMP[3].x, TEMP[3].xxxx, %s.xxxx\n"
+		" 14: SGE TEMP[1].x, TEMP[3].xxxx, IMM[0].zzzz\n"
+		" 15: IF TEMP[1].xxxx :0\n"
+		" 16: BRK\n"
+		" 17: ENDIF\n"
+		" 18: ENDLOOP :0\n"
+		" 19: MOV OUT[0], TEMP[2]\n"
+		" 20: END\n",
+		rounds, times ? times : 1, times ? "IMM[1]" : "TEMP[1]");
 	create_shader(s, handle, SHADER_FRAGMENT, text);
 }
 
