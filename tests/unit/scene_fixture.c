@@ -94,15 +94,21 @@ struct bn_buffer *scene_buffer(
 	return buffer;
 }
 
-void scene_fixture_init(struct scene_fixture *scene, uint32_t width, uint32_t height)
+void scene_fixture_init_output(struct scene_fixture *scene, const struct bn_output_config *config)
 {
-	struct bn_output_config config = {
-		.name = "test", .width = width, .height = height, .refresh_mhz = 60000};
 	struct bn_clock clock = {clock_now, &scene->now};
 
 	*scene = (struct scene_fixture){.now = 1000, .loop = wl_event_loop_create()};
 	CU_ASSERT_EQUAL_FATAL(
-		bn_output_create_clocked(&scene->output, scene->loop, &config, &clock), 0);
+		bn_output_create_clocked(&scene->output, scene->loop, config, &clock), 0);
+}
+
+void scene_fixture_init(struct scene_fixture *scene, uint32_t width, uint32_t height)
+{
+	struct bn_output_config config = {
+		.name = "test", .width = width, .height = height, .refresh_mhz = 60000};
+
+	scene_fixture_init_output(scene, &config);
 }
 
 static struct bn_rect random_rect(

@@ -35,7 +35,9 @@ struct scene_fixture {
 /* A buffer of noise of that format and size in a memfd; its planes lie anywhere. */
 struct bn_buffer *scene_buffer(
 	struct scene_random *random, uint32_t fourcc, uint32_t width, uint32_t height);
-/* A headless output of the size without layers. */
+/* An output without layers. */
+void scene_fixture_init_output(struct scene_fixture *scene, const struct bn_output_config *config);
+/* A headless one of the size. */
 void scene_fixture_init(struct scene_fixture *scene, uint32_t width, uint32_t height);
 /* A layer with a frame; kinds: of enum scene_kind. Shown from the next scene_fixture_show() on. */
 void scene_fixture_add(struct scene_fixture *scene, struct scene_random *random, unsigned kinds);
