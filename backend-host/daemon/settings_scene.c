@@ -62,7 +62,9 @@ static bool parse_word(const char *value, const char *const *words, unsigned cou
 
 static bool parse_name(const char *value, char out[BN_OUTPUT_NAME_MAX])
 {
-	if (value[0] == '\0' || strlen(value) >= BN_OUTPUT_NAME_MAX)
+	size_t len = strspn(
+		value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+	if (len == 0 || len >= BN_OUTPUT_NAME_MAX || value[len] != '\0')
 		return false;
 	strcpy(out, value);
 	return true;
