@@ -1,6 +1,7 @@
 #include "metrics.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,15 +281,56 @@ static void write_service(FILE *out, const struct bn_status_scheduler *s)
 	write_summary(out, "", "scheduler_decision_seconds", NULL, &s->totals.decision);
 }
 
+#define OUTPUT_FIGURE(member) offsetof(struct bn_output_status, member)
+
+static const struct {
+	const char *name, *help, *type;
+	size_t at;
+	bool narrow; /* unsigned, not uint64_t */
+} output_figures[] = {
+	{"output_frames_total", "Refreshes that showed something new.", "counter",
+		OUTPUT_FIGURE(flips), false},
+	{"output_late_total", "Of them, those that came a refresh or more late.", "counter",
+		OUTPUT_FIGURE(late), false},
+	{"output_commits_failed_total", "Atomic commits refused by the driver.", "counter",
+		OUTPUT_FIGURE(failed), false},
+	{"output_composed_total", "Pictures composed.", "counter", OUTPUT_FIGURE(composed), false},
+	{"output_composed_bytes_total", "Pixel bytes that the CPU wrote for them.", "counter",
+		OUTPUT_FIGURE(composed_bytes), false},
+	{"output_unplugged_total", "Times that the connector dropped out.", "counter",
+		OUTPUT_FIGURE(unplugged), false},
+	{"output_planes", "Planes that the output may use.", "gauge", OUTPUT_FIGURE(planes), true},
+	{"output_planes_used", "Planes that show something.", "gauge", OUTPUT_FIGURE(planes_used),
+		true},
+};
+
+static uint64_t output_figure(const struct bn_output_status *s, size_t figure)
+{
+	const char *at = (const char *)s + output_figures[figure].at;
+	return output_figures[figure].narrow ? *(const unsigned *)(const void *)at
+					     : *(const uint64_t *)(const void *)at;
+}
+
+/* One output after the other, for their status is large; the lines are kept until all have been. */
 static void write_outputs(FILE *out, const struct bn_service *service)
 {
-	write_head(
-		out, "", "output_frames_total", "Refreshes that showed something new.", "counter");
-	for (size_t i = 0; i < service->displays.count; i++) {
-		const struct bn_display *d = &service->displays.display[i];
-		fputs("binnacle_output_frames_total{output=\"", out);
-		write_label(out, bn_display_name(d));
-		fprintf(out, "\"} %llu\n", (unsigned long long)bn_output_frames(d->output));
+	const size_t n = service->displays.count;
+	const size_t figures = sizeof(output_figures) / sizeof(output_figures[0]);
+	uint64_t values[BN_SETTINGS_OUTPUTS_MAX][sizeof(output_figures) / sizeof(output_figures[0])];
+	for (size_t i = 0; i < n; i++) {
+		struct bn_output_status s;
+		bn_output_status(service->displays.display[i].output, &s);
+		for (size_t k = 0; k < figures; k++)
+			values[i][k] = output_figure(&s, k);
+	}
+	for (size_t k = 0; k < figures; k++) {
+		write_head(out, "", output_figures[k].name, output_figures[k].help,
+			output_figures[k].type);
+		for (size_t i = 0; i < n; i++) {
+			fprintf(out, "binnacle_%s{output=\"", output_figures[k].name);
+			write_label(out, bn_display_name(&service->displays.display[i]));
+			fprintf(out, "\"} %llu\n", (unsigned long long)values[i][k]);
+		}
 	}
 }
 

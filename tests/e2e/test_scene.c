@@ -509,6 +509,9 @@ static void test_tables(void)
 	}
 	CU_ASSERT_EQUAL(ctl("events"), 0);
 	says("scene: as in the configuration");
+	CU_ASSERT_EQUAL(ctl("metrics"), 0);
+	says("# TYPE binnacle_output_planes_used gauge\nbinnacle_output_planes_used{output=\"cluster\"} 0\n");
+	says("binnacle_output_composed_bytes_total{output=\"slow\"} ");
 }
 
 /* A guest that goes leaves its places empty; one that comes finds them. */
