@@ -230,6 +230,12 @@ static void clip(uint32_t *start, uint32_t *length, uint32_t low, uint32_t size)
 	*start = min_u32(*start, low + size);
 }
 
+/* When the guest flushed what is seen of it. */
+static uint64_t content_of(const struct bn_frame *frame)
+{
+	return frame->content_ns ? frame->content_ns : frame->flush_ns;
+}
+
 static bool fill_frame(struct bn_frames *frames, const struct bn_link_frame *m,
 	struct bn_frame *frame, const char **why)
 {
@@ -277,6 +283,8 @@ bool bn_frames_frame(struct bn_frames *frames, const struct bn_link_frame *m, co
 	frames->last_seq = m->seq;
 	struct scanout *s = &frames->scanout[m->scanout];
 	s->submitted = m->seq;
+	if (m->again)
+		frame.content_ns = content_of(&s->last);
 	if (frame.buffer)
 		bn_monitor_flushed(frames->record.monitor);
 	if (s->layer) {
@@ -372,6 +380,7 @@ void bn_frames_mirror_add(
 	struct bn_frame now = s->last;
 	wl_list_insert(s->mirrors.prev, &mirror->link);
 	/* How long ago that was flushed is no latency of this output. */
+	now.content_ns = content_of(&now);
 	now.flush_ns = bn_now_ns();
 	mirror_frame(mirror, &now);
 	show_cursor(s, mirror->layer);

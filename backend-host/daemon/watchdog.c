@@ -157,6 +157,12 @@ static void follow_refresh(struct watch *w)
 	w->refresh_mhz = mhz;
 }
 
+/* When the guest flushed what is seen of it. */
+static uint64_t content_of(const struct bn_frame *frame)
+{
+	return frame->content_ns ? frame->content_ns : frame->flush_ns;
+}
+
 static void look(struct watch *w, uint64_t when_ns)
 {
 	struct bn_watch_sample sample = {.what = BN_WATCH_NOTHING, .when_ns = when_ns};
@@ -166,7 +172,7 @@ static void look(struct watch *w, uint64_t when_ns)
 		place_watch(w, layer);
 	if (is_shown(layer)) {
 		sample.what = BN_WATCH_SEEN;
-		sample.frame_ns = bn_layer_current(layer)->flush_ns;
+		sample.frame_ns = content_of(bn_layer_current(layer));
 		if (bn_watchdog_wants_pixels(w->all->judge, index_of(w)))
 			read_pixels(w, &sample);
 		else

@@ -190,6 +190,7 @@ void bn_device_refill(struct bn_device *dev)
 			continue;
 		res->refill = false;
 	}
+	dev->again = true;
 	for (unsigned i = 0; i < dev->config.num_scanouts; i++) {
 		struct bn_flush_set nobody = {0};
 
@@ -197,4 +198,5 @@ void bn_device_refill(struct bn_device *dev)
 		if (res && !res->is_3d)
 			bn_scanout_flush(dev, res, &dev->scanout[i].src, &nobody);
 	}
+	dev->again = false;
 }

@@ -212,6 +212,7 @@ struct bn_device {
 	struct bn_idmap resources, contexts;
 	uint32_t attachments;
 	uint64_t host_bytes, next_serial, next_buffer_id, frame_seq;
+	bool again; /* frames are those of the renderer before this one */
 	uint64_t pool_bytes;      /* of all read-back pictures: bounded like host_bytes */
 	uint32_t backing_entries; /* of all resources */
 	unsigned announced;       /* whole-resource buffers that the daemon knows */

@@ -366,6 +366,23 @@ static void test_renderer_killed(void)
 	CU_ASSERT_TRUE(screen_is_live());
 }
 
+/* Each new renderer shows the last picture again, which makes it no younger. */
+static void test_renderer_dies_again(void)
+{
+	int64_t stale = count_of("alive", "stale");
+
+	await_all_live();
+	for (unsigned i = 0; i < 20 && count_of("alive", "stale") == stale; i++) {
+		CU_ASSERT_TRUE(e2e_vm_wait_is(&e, "cluster", "renderer_ready", 1));
+		e2e_sleep_ms(300);
+		kill((pid_t)e2e_vm_int(&e, "cluster", "renderer_pid"), SIGKILL);
+	}
+	CU_ASSERT_EQUAL(count_of("alive", "stale"), stale + 1);
+	CU_ASSERT_TRUE(pixel_is(250, 90, ALIVE));
+	await_all_live();
+	CU_ASSERT_TRUE(screen_is_live());
+}
+
 static void test_guest_killed(void)
 {
 	int64_t missing = count_of("warning", "missing");
@@ -582,6 +599,7 @@ int main(void)
 		{"no frames any more", test_stale},
 		{"scanout off", test_missing},
 		{"renderer killed", test_renderer_killed},
+		{"renderer killed again and again", test_renderer_dies_again},
 		{"guest killed", test_guest_killed},
 		{"the layer moves", test_moved},
 		{"hook", test_hook},

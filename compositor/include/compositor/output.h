@@ -48,6 +48,9 @@ struct bn_frame {
 	uint32_t damage_x, damage_y, damage_width, damage_height; /* buffer pixels that changed */
 	uint64_t seq;	   /* the renderer's number of this flush, handed back by presented() */
 	uint64_t flush_ns; /* when the guest's flush was taken from the ring */
+	/* When the guest flushed what is seen, of a picture that is shown again later than that (by a new renderer, on one
+	 * more layer); 0: flush_ns. */
+	uint64_t content_ns;
 };
 
 enum bn_presented {

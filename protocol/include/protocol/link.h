@@ -156,7 +156,8 @@ struct bn_link_frame {
 	uint64_t buffer;    /* 0: the scanout is off */
 	uint64_t flush_ns;  /* CLOCK_MONOTONIC when the flush was taken from the ring */
 	uint32_t scanout;
-	uint32_t reserved;
+	/* 1: nobody flushed it; a new renderer shows again what its predecessor showed */
+	uint32_t again;
 	uint32_t src_x, src_y, src_width, src_height;
 	uint32_t damage_x, damage_y, damage_width, damage_height; /* buffer pixels */
 	/* What this frame took at the GPU, all since the flush before it; 0 where it had no GPU
