@@ -170,16 +170,28 @@ static int draw_cursor(
 	return r;
 }
 
-static bool touches(
-	const struct canvas *canvas, const struct bn_rect *at, pixman_region32_t *region)
+/* Keeps what of the geometry is drawn: pixels that are not are not even converted. */
+static bool cut_geometry(
+	const struct canvas *canvas, struct bn_geometry *geometry, pixman_region32_t *region)
 {
-	struct bn_rect all = {canvas->x, canvas->y, (uint32_t)pixman_image_get_width(canvas->image),
+	struct bn_rect rect = {canvas->x, canvas->y,
+		(uint32_t)pixman_image_get_width(canvas->image),
 		(uint32_t)pixman_image_get_height(canvas->image)};
-	pixman_box32_t box = {
-		at->x, at->y, at->x + (int32_t)at->width, at->y + (int32_t)at->height};
+	const struct bn_rect *at = &geometry->at;
+	pixman_box32_t box;
 
-	return bn_rect_intersect(&all, at, NULL) &&
-	       (!region || pixman_region32_contains_rectangle(region, &box) != PIXMAN_REGION_OUT);
+	if (!bn_geometry_cut(geometry, &rect))
+		return false;
+	if (!region)
+		return true;
+	box = (pixman_box32_t){
+		at->x, at->y, at->x + (int32_t)at->width, at->y + (int32_t)at->height};
+	if (pixman_region32_contains_rectangle(region, &box) == PIXMAN_REGION_OUT)
+		return false;
+	box = *pixman_region32_extents(region);
+	rect = (struct bn_rect){
+		box.x1, box.y1, (uint32_t)(box.x2 - box.x1), (uint32_t)(box.y2 - box.y1)};
+	return bn_geometry_cut(geometry, &rect);
 }
 
 static int draw_layer(const struct canvas *canvas, struct bn_layer *layer, bool cursors,
@@ -188,11 +200,11 @@ static int draw_layer(const struct canvas *canvas, struct bn_layer *layer, bool 
 	struct bn_geometry geometry;
 	int r = 0, cursor_r = 0;
 
-	if (bn_layer_geometry(layer, &geometry) && touches(canvas, &geometry.at, region))
+	if (bn_layer_geometry(layer, &geometry) && cut_geometry(canvas, &geometry, region))
 		r = draw_buffer(canvas, layer->current.buffer, &geometry, layer->place.alpha,
 			layer->place.blend);
 	if (cursors && bn_cursor_geometry(layer, &geometry) &&
-		touches(canvas, &geometry.at, region))
+		cut_geometry(canvas, &geometry, region))
 		cursor_r = draw_cursor(canvas, layer, &geometry);
 	return r < 0 ? r : cursor_r;
 }

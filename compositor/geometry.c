@@ -222,8 +222,8 @@ bool bn_geometry_is_scaled(const struct bn_geometry *geometry)
 	       geometry->src_height != (turned ? width : height);
 }
 
-void bn_geometry_turned_source(const struct bn_geometry *geometry, uint32_t width, uint32_t height,
-	struct bn_rect *source)
+void bn_geometry_turned_source(
+	const struct bn_geometry *geometry, uint32_t width, uint32_t height, struct bn_rect *source)
 {
 	struct box box = {geometry->src_x, geometry->src_y,
 		(int64_t)geometry->src_x + geometry->src_width,
@@ -232,6 +232,28 @@ void bn_geometry_turned_source(const struct bn_geometry *geometry, uint32_t widt
 	box = turn(&box, (int64_t)width * ONE, (int64_t)height * ONE, geometry->transform);
 	*source = (struct bn_rect){(int32_t)box.x0, (int32_t)box.y0, (uint32_t)(box.x1 - box.x0),
 		(uint32_t)(box.y1 - box.y0)};
+}
+
+bool bn_geometry_cut(struct bn_geometry *geometry, const struct bn_rect *rect)
+{
+	struct bn_rect at;
+	struct box box;
+
+	if (!bn_rect_intersect(&geometry->at, rect, &at))
+		return false;
+	if (bn_geometry_is_scaled(geometry))
+		return true;
+	box.x0 = ((int64_t)at.x - geometry->at.x) * ONE;
+	box.y0 = ((int64_t)at.y - geometry->at.y) * ONE;
+	box.x1 = box.x0 + (int64_t)at.width * ONE;
+	box.y1 = box.y0 + (int64_t)at.height * ONE;
+	box = turn_back(&box, geometry->src_width, geometry->src_height, geometry->transform);
+	geometry->at = at;
+	geometry->src_x += (uint32_t)box.x0;
+	geometry->src_y += (uint32_t)box.y0;
+	geometry->src_width = (uint32_t)(box.x1 - box.x0);
+	geometry->src_height = (uint32_t)(box.y1 - box.y0);
+	return true;
 }
 
 bool bn_geometry_is_plain(const struct bn_geometry *geometry)

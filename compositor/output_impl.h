@@ -201,6 +201,9 @@ bool bn_layer_geometry(const struct bn_layer *layer, struct bn_geometry *geometr
 /* Neither turned nor scaled, and with whole source pixels: what every plane can do. */
 bool bn_geometry_is_plain(const struct bn_geometry *geometry);
 bool bn_geometry_is_scaled(const struct bn_geometry *geometry);
+/* Cuts it to what lies in rect, if it is not scaled (that would be filtered differently at the new edges). false: nothing
+ * does. */
+bool bn_geometry_cut(struct bn_geometry *geometry, const struct bn_rect *rect);
 /* The source in the whole buffer (of width × height pixels) turned as the geometry says, in 1/65536 pixel. */
 void bn_geometry_turned_source(const struct bn_geometry *geometry, uint32_t width, uint32_t height,
 	struct bn_rect *source);

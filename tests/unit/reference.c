@@ -409,50 +409,54 @@ static int by_height(const void *a, const void *b)
 	return l->age < m->age ? -1 : 1;
 }
 
-struct mapping {
-	void *base;
-	size_t size;
-};
-
-static bool describe(
-	const struct bn_layer *layer, struct reference_layer *out, struct mapping *mappings)
+static bool map_plane(struct reference_layer *layer, uint32_t plane)
 {
-	const struct bn_frame *frame = &layer->current;
-	const struct bn_cursor *cursor = &layer->cursor;
-	const struct bn_buffer_attrs *attrs = bn_buffer_attrs(frame->buffer);
+	int fd = layer->attrs->fd[plane];
+	off_t size = lseek(fd, 0, SEEK_END);
+	void *map = size > 0 ? mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
 
-	*out = (struct reference_layer){
-		.attrs = attrs,
+	if (map == MAP_FAILED)
+		return false;
+	layer->maps[plane] = map;
+	layer->map_sizes[plane] = (size_t)size;
+	layer->planes[plane] = (const uint8_t *)map + layer->attrs->offset[plane];
+	return true;
+}
+
+bool reference_layer_init(struct reference_layer *layer, const struct bn_layer *of)
+{
+	const struct bn_frame *frame = &of->current;
+	const struct bn_cursor *cursor = &of->cursor;
+
+	*layer = (struct reference_layer){
+		.attrs = bn_buffer_attrs(frame->buffer),
 		.source = {(int32_t)frame->src_x, (int32_t)frame->src_y, frame->src_width,
 			frame->src_height},
-		.place = layer->place,
+		.place = of->place,
 		.cursor = cursor->visible ? cursor->pixels : NULL,
 		.cursor_x = cursor->x - (int32_t)cursor->hot_x,
 		.cursor_y = cursor->y - (int32_t)cursor->hot_y,
 	};
-	for (uint32_t i = 0; i < attrs->planes && i < 3; i++) {
-		off_t size;
-
-		out->planes[i] = bn_buffer_plane(frame->buffer, i);
-		if (out->planes[i])
-			continue;
-		size = lseek(attrs->fd[i], 0, SEEK_END);
-		mappings[i].size = (size_t)size;
-		mappings[i].base = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, attrs->fd[i], 0);
-		if (size <= 0 || mappings[i].base == MAP_FAILED) {
-			mappings[i].base = NULL;
+	for (uint32_t i = 0; i < layer->attrs->planes && i < 3; i++) {
+		layer->planes[i] = bn_buffer_plane(frame->buffer, i);
+		if (!layer->planes[i] && !map_plane(layer, i))
 			return false;
-		}
-		out->planes[i] = (const uint8_t *)mappings[i].base + attrs->offset[i];
 	}
 	return true;
+}
+
+void reference_layer_finish(struct reference_layer *layer)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		if (layer->maps[i])
+			munmap(layer->maps[i], layer->map_sizes[i]);
+	}
 }
 
 bool reference_render_output(struct bn_output *output, uint32_t *pixels)
 {
 	struct bn_layer *sorted[BN_OUTPUT_LAYERS_MAX], *layer;
 	struct reference_layer layers[BN_OUTPUT_LAYERS_MAX];
-	struct mapping mappings[BN_OUTPUT_LAYERS_MAX][3] = {0};
 	unsigned count = 0;
 	bool ok = true;
 
@@ -463,14 +467,12 @@ bool reference_render_output(struct bn_output *output, uint32_t *pixels)
 	}
 	qsort(sorted, count, sizeof(sorted[0]), by_height);
 	for (unsigned i = 0; i < count; i++)
-		ok &= describe(sorted[i], &layers[i], mappings[i]);
+		ok &= reference_layer_init(&layers[i], sorted[i]);
 	if (ok)
 		reference_render(
 			layers, count, output->config.width, output->config.height, pixels);
-	for (unsigned i = 0; i < 3 * count; i++) {
-		if (mappings[i / 3][i % 3].base)
-			munmap(mappings[i / 3][i % 3].base, mappings[i / 3][i % 3].size);
-	}
+	for (unsigned i = 0; i < count; i++)
+		reference_layer_finish(&layers[i]);
 	return ok;
 }
 

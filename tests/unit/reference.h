@@ -15,7 +15,14 @@ struct reference_layer {
 	struct bn_place place;
 	const uint32_t *cursor;     /* NULL: none */
 	int32_t cursor_x, cursor_y; /* its top left corner, in pixels of the scanout */
+	void *maps[3];              /* NULL: planes[] is somebody else's memory */
+	size_t map_sizes[3];
 };
+
+/* Of a layer's current frame, which there must be; dma-bufs are mapped. false: they cannot be. To be finished in either
+ * case. */
+bool reference_layer_init(struct reference_layer *layer, const struct bn_layer *of);
+void reference_layer_finish(struct reference_layer *layer);
 
 /* A pixel of the picture as a8r8g8b8, seen upright; opaque unless alpha is true and the format has it. */
 uint32_t reference_pixel(const struct reference_layer *layer, int x, int y, bool alpha);

@@ -2,8 +2,12 @@
 
 #include <drm_fourcc.h>
 #include <drm_mode.h>
+#include <fcntl.h>
+#include <linux/udmabuf.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/fd.h"
 #include "unit.h"
@@ -56,6 +60,23 @@ static void handle_presented(
 
 static const struct bn_layer_listener listener = {.presented = handle_presented};
 
+/* The same memory as dma-bufs, one for each plane. */
+static void make_dmabuf(struct bn_buffer_attrs *attrs, uint32_t size)
+{
+	struct udmabuf_create create = {
+		.memfd = (uint32_t)attrs->fd[0], .flags = UDMABUF_FLAGS_CLOEXEC, .size = size};
+	int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	int fd = ioctl(device, UDMABUF_CREATE, &create);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	close(device);
+	close(attrs->fd[0]);
+	attrs->kind = BN_BUFFER_DMABUF;
+	attrs->fd[0] = fd;
+	for (uint32_t i = 1; i < attrs->planes; i++)
+		attrs->fd[i] = bn_fd_dup(fd);
+}
+
 struct bn_buffer *scene_buffer(
 	struct scene_random *random, uint32_t fourcc, uint32_t width, uint32_t height)
 {
@@ -83,13 +104,15 @@ struct bn_buffer *scene_buffer(
 		attrs.stride[i] = (row + 3) / 4 * 4 + 4 * scene_random_below(random, 5);
 		size += attrs.stride[i] * bn_format_rows(format, i, height);
 	}
-	size = (size + 7) & ~7u;
+	size = (size + 4095) & ~4095u; /* dma-bufs are made of pages */
 	attrs.fd[0] = bn_memfd_create("test", size);
 	noise = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, attrs.fd[0], 0);
 	CU_ASSERT_FATAL(noise != MAP_FAILED);
 	for (uint32_t i = 0; i < size / 8; i++)
 		noise[i] = scene_random_next(random);
 	munmap(noise, size);
+	if (getenv("BN_TEST_DMABUF"))
+		make_dmabuf(&attrs, size);
 	CU_ASSERT_EQUAL_FATAL(bn_buffer_create(&buffer, &attrs, NULL, NULL), 0);
 	return buffer;
 }

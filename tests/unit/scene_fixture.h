@@ -32,7 +32,7 @@ struct scene_fixture {
 	unsigned count;
 };
 
-/* A buffer of noise of that format and size in a memfd; its planes lie anywhere. */
+/* A buffer of noise of that format and size in a memfd (with BN_TEST_DMABUF: dma-bufs); its planes lie anywhere. */
 struct bn_buffer *scene_buffer(
 	struct scene_random *random, uint32_t fourcc, uint32_t width, uint32_t height);
 /* An output without layers. */

@@ -255,7 +255,7 @@ static void test_layer_capture(void)
 		struct scene_fixture scene;
 		uint32_t *pixels = NULL, width, height;
 		struct bn_layer *layer;
-		struct reference_layer reference = {0};
+		struct reference_layer reference;
 
 		scene_fixture_init(&scene, 10, 10);
 		scene_fixture_add(&scene, &random, SCENE_SCALED | SCENE_TURNED | SCENE_YUV);
@@ -265,9 +265,7 @@ static void test_layer_capture(void)
 		CU_ASSERT_EQUAL_FATAL(bn_layer_capture(layer, &pixels, &width, &height), 0);
 		CU_ASSERT_EQUAL(width, layer->current.src_width);
 		CU_ASSERT_EQUAL(height, layer->current.src_height);
-		reference.attrs = bn_buffer_attrs(layer->current.buffer);
-		for (unsigned j = 0; j < 3; j++)
-			reference.planes[j] = bn_buffer_plane(layer->current.buffer, j);
+		CU_ASSERT_FATAL(reference_layer_init(&reference, layer));
 		for (uint32_t j = 0; j < width * height; j++) {
 			uint32_t want =
 				reference_pixel(&reference, (int)(layer->current.src_x + j % width),
@@ -276,6 +274,7 @@ static void test_layer_capture(void)
 			wrong += pixels[j] != (want & 0xffffff);
 			CU_ASSERT_FATAL(reference_distance(&pixels[j], &want, 1, NULL) <= 1);
 		}
+		reference_layer_finish(&reference);
 		free(pixels);
 		scene_fixture_finish(&scene);
 	}
