@@ -28,22 +28,6 @@ struct bn_trace {
 	struct slot slot[];
 };
 
-struct bn_trace *bn_trace_create(uint32_t events)
-{
-	uint64_t size = EVENTS_MIN;
-	while (size < events && size < EVENTS_MAX)
-		size *= 2;
-	struct bn_trace *t = calloc(1, sizeof(*t) + size * sizeof(t->slot[0]));
-	if (t)
-		t->mask = size - 1;
-	return t;
-}
-
-void bn_trace_destroy(struct bn_trace *trace)
-{
-	free(trace);
-}
-
 static uint64_t load(const uint64_t *p)
 {
 	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
@@ -52,6 +36,26 @@ static uint64_t load(const uint64_t *p)
 static void store(uint64_t *p, uint64_t value)
 {
 	__atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
+
+struct bn_trace *bn_trace_create(uint32_t events)
+{
+	uint64_t size = EVENTS_MIN;
+	while (size < events && size < EVENTS_MAX)
+		size *= 2;
+	struct bn_trace *t = calloc(1, sizeof(*t) + size * sizeof(t->slot[0]));
+	if (!t)
+		return NULL;
+	t->mask = size - 1;
+	/* Whoever adds an event shall not wait for its page. */
+	for (uint64_t n = 0; n < size; n++)
+		store(&t->slot[n].seq, 0);
+	return t;
+}
+
+void bn_trace_destroy(struct bn_trace *trace)
+{
+	free(trace);
 }
 
 static void raise_to(uint64_t *p, uint64_t value)

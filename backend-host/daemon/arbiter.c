@@ -68,8 +68,9 @@ static int handle_events(int fd, uint32_t mask, void *data)
 
 bool bn_arbiter_others_ask(const struct bn_arbiter *a, unsigned vm)
 {
-	for (unsigned i = 0; i < BN_POLICY_VMS_MAX; i++) {
-		if (i != vm && a->vm[i].asking && !a->vm[i].policy_held)
+	for (uint64_t m = a->attached & ~BN_VM_BIT(vm); m; m &= m - 1) {
+		const struct bn_arbiter_vm_state *v = &a->vm[bn_arbiter_first(m)];
+		if (v->asking && !v->policy_held)
 			return true;
 	}
 	return false;
@@ -77,7 +78,7 @@ bool bn_arbiter_others_ask(const struct bn_arbiter *a, unsigned vm)
 
 bool bn_arbiter_others_active(const struct bn_arbiter *a, unsigned vm)
 {
-	return (a->active & ~(UINT64_C(1) << vm)) != 0;
+	return (a->active & ~BN_VM_BIT(vm)) != 0;
 }
 
 static bool recently(const struct bn_arbiter_vm_state *v, uint64_t now)
@@ -89,18 +90,19 @@ static void find_active(struct bn_arbiter *a, uint64_t now)
 {
 	uint64_t before = a->active;
 	a->active = a->safety = 0;
-	for (unsigned i = 0; i < BN_POLICY_VMS_MAX; i++) {
+	for (uint64_t m = a->attached; m; m &= m - 1) {
+		unsigned i = bn_arbiter_first(m);
 		const struct bn_arbiter_vm_state *v = &a->vm[i];
 		bool safety = v->params.policy.vm_class == BN_CLASS_SAFETY;
-		if (!v->attached || v->policy_held)
+		if (v->policy_held)
 			continue;
 		if (safety || v->asking || v->holding || recently(v, now))
-			a->active |= UINT64_C(1) << i;
+			a->active |= BN_VM_BIT(i);
 		if (safety)
-			a->safety |= UINT64_C(1) << i;
+			a->safety |= BN_VM_BIT(i);
 	}
-	for (unsigned i = 0; i < BN_POLICY_VMS_MAX && a->active != before; i++)
-		bn_arbiter_publish_limits(a, i, now);
+	for (uint64_t m = a->active != before ? a->attached : 0; m; m &= m - 1)
+		bn_arbiter_publish_limits(a, bn_arbiter_first(m), now);
 }
 
 void bn_arbiter_update_hold(struct bn_arbiter *a, unsigned vm, uint64_t now)
@@ -122,7 +124,7 @@ static uint64_t tick_of(const struct bn_arbiter *a, unsigned vm, uint64_t now)
 {
 	const struct bn_arbiter_vm_state *v = &a->vm[vm];
 	const struct bn_arbiter_watch *w = &v->watch;
-	if (!v->attached || (a->config.policy == BN_POLICY_NONE && !v->cpu))
+	if (a->config.policy == BN_POLICY_NONE && !v->cpu)
 		return 0;
 	if (w->punished || w->tripped || w->silent || v->revoking)
 		return BN_ARBITER_TICK_NS;
@@ -136,40 +138,72 @@ static uint64_t tick_of(const struct bn_arbiter *a, unsigned vm, uint64_t now)
 static void plan_tick(struct bn_arbiter *a, uint64_t now)
 {
 	uint64_t in = 0;
-	for (unsigned i = 0; i < BN_POLICY_VMS_MAX; i++) {
-		uint64_t t = tick_of(a, i, now);
+	for (uint64_t m = a->attached; m; m &= m - 1) {
+		uint64_t t = tick_of(a, bn_arbiter_first(m), now);
 		if (t != 0 && (in == 0 || t < in))
 			in = t;
 	}
 	a->tick_ns = in == 0 ? UINT64_MAX : a->last_tick_ns + in;
 	if (a->tick_ns < now) /* the first after a pause */
 		a->tick_ns = now;
+	for (uint64_t m = a->attached; m; m &= m - 1) {
+		uint64_t deadline = bn_arbiter_watch_deadline(a, bn_arbiter_first(m));
+		/* A past one was looked at: it goes by processor time. */
+		if (deadline > now && deadline < a->tick_ns)
+			a->tick_ns = deadline + 1;
+	}
 }
 
 static void tick(struct bn_arbiter *a, uint64_t now)
 {
-	if (now < a->tick_ns)
-		return;
 	a->last_tick_ns = now;
-	for (unsigned i = 0; i < BN_POLICY_VMS_MAX; i++) {
-		if (a->vm[i].attached)
-			bn_arbiter_watch_tick(a, i, now);
+	for (uint64_t m = a->attached; m; m &= m - 1) {
+		bn_arbiter_look(a, bn_arbiter_first(m), now);
+		bn_arbiter_watch_tick(a, bn_arbiter_first(m), now);
 	}
 }
 
-static void step(struct bn_arbiter *a, uint64_t now)
+void bn_arbiter_ring(struct bn_arbiter *a, unsigned vm)
 {
-	for (unsigned i = 0; i < BN_POLICY_VMS_MAX; i++) {
-		if (a->vm[i].attached)
-			bn_arbiter_look(a, i, now);
+	a->ringing |= BN_VM_BIT(vm);
+}
+
+/* Only now: to wake somebody takes longer than to decide. */
+static void ring_all(struct bn_arbiter *a)
+{
+	for (uint64_t m = a->ringing & a->attached; m; m &= m - 1)
+		bn_event_signal(a->vm[bn_arbiter_first(m)].renderer_bell);
+	a->ringing = 0;
+}
+
+/* Whose page says something that no bell tells of: whether a frame grant is used. The others' are looked
+ * at when they ring, when their lease is revoked, and by the watch. */
+static uint64_t silent_pages(const struct bn_arbiter *a)
+{
+	uint64_t mask = 0;
+	for (uint64_t m = a->attached; m; m &= m - 1) {
+		const struct bn_arbiter_vm_state *v = &a->vm[bn_arbiter_first(m)];
+		if (v->holding && v->kind == BN_GRANT_FRAME)
+			mask |= m & -m;
 	}
+	return mask;
+}
+
+/* rang: those whose bell did. */
+static void step(struct bn_arbiter *a, uint64_t rang, uint64_t now)
+{
+	for (uint64_t m = (rang | silent_pages(a)) & a->attached; m; m &= m - 1)
+		bn_arbiter_look(a, bn_arbiter_first(m), now);
 	find_active(a, now);
 	bn_arbiter_decide(a, now);
 	uint64_t done = bn_now_ns();
 	bn_histogram_add(&a->totals.decision, done > now ? done - now : 0);
+	ring_all(a);
 	if (now >= a->tick_ns) {
 		tick(a, now);
+		find_active(a, now);
 		bn_arbiter_decide(a, now);
+		ring_all(a);
 	}
 	plan_tick(a, now);
 }
@@ -183,15 +217,11 @@ static uint64_t least(uint64_t x, uint64_t y)
 static uint64_t wake_time(const struct bn_arbiter *a, uint64_t now)
 {
 	uint64_t wake = least(a->policy_wake_ns, a->tick_ns);
-	for (unsigned i = 0; i < BN_POLICY_VMS_MAX; i++) {
+	for (uint64_t m = a->attached; m; m &= m - 1) {
+		unsigned i = bn_arbiter_first(m);
 		const struct bn_arbiter_vm_state *v = &a->vm[i];
-		if (!v->attached)
-			continue;
 		if (v->muted)
 			wake = least(wake, v->rings_at_ns + RING_NS);
-		uint64_t deadline = bn_arbiter_watch_deadline(a, i);
-		if (deadline > now && deadline != UINT64_MAX) /* a past one is the tick's: it goes by processor time */
-			wake = least(wake, deadline + 1);
 		if (v->holding && v->kind == BN_GRANT_FRAME && bn_arbiter_others_ask(a, i)) {
 			uint64_t poll_ns = least(v->params.policy.gap_ns / 2, FRAME_POLL_MAX_NS);
 			wake = least(wake, now + (poll_ns > FRAME_POLL_MIN_NS
@@ -224,27 +254,34 @@ static void listen_to(struct bn_arbiter *a, struct ears *ears, uint64_t now)
 {
 	ears->fds[0] = (struct pollfd){.fd = a->control, .events = POLLIN};
 	ears->count = 1;
-	for (unsigned i = 0; i < BN_POLICY_VMS_MAX; i++) {
+	for (uint64_t m = a->attached; m; m &= m - 1) {
+		unsigned i = bn_arbiter_first(m);
 		struct bn_arbiter_vm_state *v = &a->vm[i];
-		if (!v->attached || !may_ring(v, now))
+		if (!may_ring(v, now))
 			continue;
 		ears->fds[ears->count] = (struct pollfd){.fd = v->bell, .events = POLLIN};
 		ears->vm[ears->count++] = i;
 	}
 }
 
-/* The fds may be others by now: a bell that rings is one that is there. */
-static void heard(struct bn_arbiter *a, const struct ears *ears)
+/* Whose bell rang; all, when the main thread did. The fds may be others by now: a bell that rings is one
+ * that is there. */
+static uint64_t heard(struct bn_arbiter *a, const struct ears *ears)
 {
-	if (ears->fds[0].revents)
+	uint64_t rang = 0;
+	if (ears->fds[0].revents) {
 		bn_event_drain(a->control);
+		rang = a->attached;
+	}
 	for (nfds_t i = 1; i < ears->count; i++) {
 		struct bn_arbiter_vm_state *v = &a->vm[ears->vm[i]];
 		if (!ears->fds[i].revents || !v->attached || v->bell != ears->fds[i].fd)
 			continue;
 		bn_event_drain(v->bell);
 		v->rings++;
+		rang |= BN_VM_BIT(ears->vm[i]);
 	}
+	return rang;
 }
 
 static void note_lateness(struct bn_arbiter *a, uint64_t wake, uint64_t now)
@@ -283,9 +320,7 @@ static void *run(void *data)
 		pthread_mutex_lock(&a->lock);
 		a->totals.wakeups++;
 		note_lateness(a, wake, now);
-		if (n > 0)
-			heard(a, &ears);
-		step(a, now);
+		step(a, n > 0 ? heard(a, &ears) : 0, now);
 	}
 	pthread_mutex_unlock(&a->lock);
 	return NULL;

@@ -40,6 +40,7 @@ struct bn_arbiter_event {
 	uint64_t time_ns;  /* CLOCK_MONOTONIC */
 	uint64_t value_ns; /* how long, how much */
 	uint64_t limit_ns; /* of what was allowed */
+	bool compiles;     /* OVERRUN: it was compiling shaders */
 };
 
 struct bn_arbiter_config {

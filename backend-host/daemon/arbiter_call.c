@@ -128,6 +128,7 @@ static void init_renderer(struct bn_arbiter *a, unsigned vm, uint64_t now)
 {
 	struct bn_arbiter_vm_state *v = &a->vm[vm];
 	v->attached = true;
+	a->attached |= BN_VM_BIT(vm);
 	v->ready = v->asking = v->holding = v->revoking = v->dry = false;
 	v->attached_ns = v->gpu_seen_at_ns = v->rings_at_ns = now;
 	v->active_ns = 0;
@@ -197,6 +198,7 @@ void bn_arbiter_detach(struct bn_arbiter *a, unsigned vm)
 	struct bn_cpu_process *cpu = v->cpu;
 	v->cpu = NULL;
 	if (v->attached) {
+		a->attached &= ~BN_VM_BIT(vm);
 		v->attached = v->ready = v->asking = v->holding = v->revoking = false;
 		bn_policy_withdraw(a->policy, vm, now);
 		bn_policy_return(a->policy, vm, now);

@@ -1,8 +1,6 @@
 /* Between the pages and the policy. */
 #include "arbiter_priv.h"
 
-#include "common/fd.h"
-
 /* The policy settles after a few decisions for each VM; a fault in it must not keep the thread. */
 #define DECISIONS_MAX (8 * BN_POLICY_VMS_MAX)
 #define OVERRUN_EVENT_NS BN_NS_PER_S
@@ -38,6 +36,9 @@ static void report_verdict(struct bn_arbiter *a, unsigned vm, uint64_t now)
 	v->overrun_at_ns = now;
 	bn_arbiter_emit(a, BN_ARBITER_OVERRUN, vm, now, v->params.policy.budget_ns + s.debt_ns,
 		v->params.policy.budget_ns);
+	a->events[(a->event_next - 1) % BN_ARBITER_EVENTS].compiles =
+		v->watch.compiled_ns != 0 &&
+		since(now, v->watch.compiled_ns) < 2 * v->params.policy.period_ns;
 }
 
 /* Collects what the page says was used; the policy takes it while a grant is held. */
@@ -102,7 +103,7 @@ void bn_arbiter_take(struct bn_arbiter *a, unsigned vm, uint64_t now)
 	if (!v->holding)
 		return;
 	BN_PAGE_PUT_SEQ(v, revoked, v->number);
-	bn_event_signal(v->renderer_bell);
+	bn_arbiter_ring(a, vm);
 	finish(a, vm, now);
 }
 
@@ -169,7 +170,7 @@ void bn_arbiter_publish_limits(struct bn_arbiter *a, unsigned vm, uint64_t now)
 	const struct bn_policy_vm *p = &v->params.policy;
 	bool reserve = a->config.policy == BN_POLICY_RESERVE;
 	/* A batch that can be interrupted blocks no safety VM. */
-	uint64_t others = a->active & ~(UINT64_C(1) << vm);
+	uint64_t others = a->active & ~BN_VM_BIT(vm);
 	bool on = reserve && (a->config.machine.preemptive ? others & ~a->safety : others);
 	bool free = v->holding && !v->revoking && v->kind == BN_GRANT_FRAME;
 	if (!v->attached)
@@ -207,7 +208,7 @@ static void give(struct bn_arbiter *a, const struct bn_policy_decision *d, uint6
 	BN_PAGE_PUT(v, allow_ns, d->allow_ns);
 	BN_PAGE_PUT(v, until_ns, d->until_ns);
 	BN_PAGE_PUT_SEQ(v, grant, ++v->number);
-	bn_event_signal(v->renderer_bell);
+	bn_arbiter_ring(a, d->vm);
 	if (!v->asking)
 		return;
 	v->asking = false;
@@ -231,7 +232,7 @@ static void revoke(struct bn_arbiter *a, unsigned vm, uint64_t now)
 	if (!v->holding)
 		return;
 	if (busy)
-		bn_event_signal(v->renderer_bell);
+		bn_arbiter_ring(a, vm);
 	else
 		finish(a, vm, now);
 }

@@ -50,6 +50,7 @@ struct bn_arbiter_watch {
 	unsigned trips_next;
 	/* Allowance for batches that compile, as a bucket. */
 	uint64_t compile_left_ns, compile_at_ns;
+	uint64_t compiled_ns; /* when it was seen compiling last */
 	/* Nothing has moved since; silent: it lost a grant for that. */
 	uint64_t quiet_ns, quiet_sum;
 	uint64_t quiet_cpu_ns;
@@ -129,8 +130,9 @@ struct bn_arbiter {
 	struct wl_event_source *event_source;
 	struct bn_policy *policy;
 	struct bn_arbiter_vm_state vm[BN_POLICY_VMS_MAX];
-	/* A bit for each VM that may want the GPU at any moment; of them, safety VMs. */
-	uint64_t active, safety;
+	/* A bit for each VM with a renderer; for each that may want the GPU at any moment; of them,
+	 * safety VMs; for each whose renderer is to be rung when the decision is made. */
+	uint64_t attached, active, safety, ringing;
 	uint64_t tick_ns; /* the next; UINT64_MAX: none */
 	uint64_t last_tick_ns;
 	uint64_t policy_wake_ns;
@@ -145,6 +147,8 @@ struct bn_arbiter {
 /* ---- arbiter.c ---- */
 void bn_arbiter_emit(struct bn_arbiter *a, enum bn_arbiter_event_kind kind, unsigned vm,
 	uint64_t now, uint64_t value, uint64_t limit);
+/* Its renderer hears of what was written for it when the thread has made its decision. */
+void bn_arbiter_ring(struct bn_arbiter *a, unsigned vm);
 /* Another VM wants the GPU and does not have it. */
 bool bn_arbiter_others_ask(const struct bn_arbiter *a, unsigned vm);
 /* Another one may want it at any moment. */
@@ -191,6 +195,13 @@ void bn_arbiter_meter(
 /* Brings class and freezing up to date. */
 void bn_arbiter_apply_cpu(struct bn_arbiter *a, unsigned vm, uint64_t now);
 uint64_t bn_arbiter_cpu_time(struct bn_arbiter_vm_state *v);
+
+/* for (uint64_t m = mask; m; m &= m - 1) { unsigned vm = bn_arbiter_first(m); … } */
+static inline unsigned bn_arbiter_first(uint64_t mask)
+{
+	return (unsigned)__builtin_ctzll(mask);
+}
+#define BN_VM_BIT(vm) (UINT64_C(1) << (vm))
 
 #define BN_PAGE_GET(v, member) __atomic_load_n(&(v)->request->member, __ATOMIC_RELAXED)
 #define BN_PAGE_GET_SEQ(v, member) __atomic_load_n(&(v)->request->member, __ATOMIC_SEQ_CST)

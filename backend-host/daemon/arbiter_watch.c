@@ -1,8 +1,6 @@
 /* Batches that do not end, grants that nobody uses, work without a grant. */
 #include "arbiter_priv.h"
 
-#include "common/fd.h"
-
 #define WATCHDOG_SOFTWARE_NS (100 * BN_NS_PER_MS)
 /* Policies that do not cut streams: only what never ends is too long. */
 #define WATCHDOG_UNCUT_NS BN_NS_PER_S
@@ -69,6 +67,11 @@ void bn_arbiter_watch_reset(struct bn_arbiter_watch *w, uint64_t now)
 
 /* ---- batches ---- */
 
+static bool compiles(const struct bn_arbiter_vm_state *v)
+{
+	return v->page.flags & BN_REQUEST_COMPILES;
+}
+
 uint64_t bn_arbiter_watchdog(const struct bn_arbiter *a, unsigned vm)
 {
 	const struct bn_arbiter_vm *params = &a->vm[vm].params;
@@ -79,11 +82,6 @@ uint64_t bn_arbiter_watchdog(const struct bn_arbiter *a, unsigned vm)
 	if (a->config.software)
 		return WATCHDOG_SOFTWARE_NS;
 	return 2 * params->policy.batch_max_ns;
-}
-
-static bool compiles(const struct bn_arbiter_vm_state *v)
-{
-	return v->page.flags & BN_REQUEST_COMPILES;
 }
 
 static uint64_t limit_of(const struct bn_arbiter *a, unsigned vm)
@@ -118,6 +116,8 @@ void bn_arbiter_watch_look(struct bn_arbiter_vm_state *v, uint64_t now)
 		w->on = false;
 		return;
 	}
+	if (compiles(v))
+		w->compiled_ns = now;
 	/* The same batch again: it began when we saw it first, whatever is said now. */
 	if (w->on && p->batch == w->batch)
 		return;
@@ -167,7 +167,7 @@ static void quarantine(struct bn_arbiter *a, unsigned vm, uint64_t now)
 	v->quarantined = true;
 	v->quarantines++;
 	BN_PAGE_PUT_SEQ(v, quarantine, 1);
-	bn_event_signal(v->renderer_bell);
+	bn_arbiter_ring(a, vm);
 	bn_arbiter_emit(a, BN_ARBITER_QUARANTINED, vm, now, v->params.trips_max, 0);
 	bn_arbiter_update_hold(a, vm, now);
 }
@@ -194,7 +194,7 @@ static void trip(struct bn_arbiter *a, unsigned vm, uint64_t ran_ns, uint64_t li
 	w->lost_batch = w->batch;
 	w->stuck_ns = 0;
 	BN_PAGE_PUT_SEQ(v, lose_batch, w->batch);
-	bn_event_signal(v->renderer_bell);
+	bn_arbiter_ring(a, vm);
 	bn_arbiter_emit(a, BN_ARBITER_TRIPPED, vm, now, ran_ns, limit);
 	count_trip(a, vm, now);
 	/* A CPU rasteriser can do something else meanwhile; a GPU cannot. */

@@ -220,7 +220,8 @@ void bn_events_arbiter(struct bn_events *e, const struct bn_arbiter_event *event
 		break;
 	case BN_ARBITER_OVERRUN:
 		bn_events_add(e, vm, BN_EVENT_OVERRUN,
-			"used %.1f ms of the GPU in a period, its budget is %.1f ms", value, limit);
+			"used %.1f ms of the GPU in a period, its budget is %.1f ms%s", value,
+			limit, event->compiles ? ": it compiled shaders" : "");
 		break;
 	case BN_ARBITER_DEMOTED:
 		bn_events_add(e, vm, BN_EVENT_DEMOTED,
