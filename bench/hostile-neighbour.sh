@@ -1,7 +1,8 @@
 # bench/run hostile-neighbour: a cluster at 60 Hz beside two saturating VMs and a hostile one, under each policy. Sourced by bench/run.
 #
 # One serialised rasteriser: all renderers on one processor. The other has the guests and the service: there the cluster's guest goes before the
-# other guests (SCHED_FIFO 20), as a hypervisor would do it, and the service before that (SCHED_FIFO 30); guest processor time is not the GPU scheduler's business.
+# other guests (SCHED_FIFO 10), as a hypervisor would do it, and the service before that (its threads take SCHED_FIFO 19 and 20 by themselves);
+# guest processor time is not the GPU scheduler's business.
 #
 #   alone      the cluster without neighbours          none       the kernel slices the processor
 #   fifo       one batch at a time, first come first served: a GPU without a scheduler
@@ -140,7 +141,7 @@ summarise() {
 
 say "software rasteriser; renderers on processor $gpu_cpu; guests (User-Mode Linux) and service on processor $host_cpu"
 if [ -n "$can_realtime" ]; then
-	say "service SCHED_FIFO $rank_daemon, cluster's guest SCHED_FIFO $rank_guest; $seconds s each after $warm_up s of warm-up"
+	say "service SCHED_FIFO 19 and 20, cluster's guest SCHED_FIFO $rank_guest; $seconds s each after $warm_up s of warm-up"
 else
 	say "no right to real-time scheduling: guests and service compete as equals, which says little about the GPU; $seconds s each after $warm_up s of warm-up"
 fi

@@ -8,17 +8,15 @@ gpu_cpu=$((cpu_count - 1))
 host_cpu=0
 [ "$cpu_count" -ge 2 ] || fail "two processors are needed: one for the renderers, one for the rest"
 
-# Ranks of the real-time threads on the host's processor. The arbiter takes its own.
-rank_daemon=30
-rank_guest=20
+# Rank of the cluster's guest on the host's processor: behind the service, whose threads take theirs (backend-host/daemon/cpu.h).
+rank_guest=10
 can_realtime=
 if chrt -f 1 true 2>/dev/null; then can_realtime=1; fi
 
-# service_up INI: binnacled on the host's processor, its main thread real-time; renderers do not inherit that.
+# service_up INI: binnacled on the host's processor. Renderers do not inherit that (gpu-cpus=).
 service_up() {
 	service_start "$1"
 	taskset -a -p -c "$host_cpu" "$service_pid" >/dev/null
-	[ -z "$can_realtime" ] || chrt -f -R -p $rank_daemon "$service_pid"
 }
 
 # descendants PID: it and all processes below it.
