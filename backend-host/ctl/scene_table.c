@@ -21,6 +21,17 @@ static struct json_object *item(struct json_object *list, unsigned i)
 	return json_object_array_get_idx(list, i);
 }
 
+/* Of the names behind that key, so that none is cut; least is that of the heading and a usual name. */
+static int name_width(struct json_object *list, unsigned n, const char *key, int least)
+{
+	for (unsigned i = 0; i < n; i++) {
+		size_t len = strlen(bn_json_text(item(list, i), key));
+		if (len > (size_t)least)
+			least = len < 32 ? (int)len : 32;
+	}
+	return least;
+}
+
 /* Prints by way of a buffer, because names and reasons may hold anything. */
 static void print_clean(
 	FILE *out, struct json_object *answer, void (*print)(FILE *out, struct json_object *answer))
@@ -47,14 +58,12 @@ static const char *state_of(struct json_object *o)
 	return bn_json_bool(o, "active") ? "active" : "idle";
 }
 
-static void print_output(FILE *out, struct json_object *o)
+static void print_output(FILE *out, struct json_object *o, int width)
 {
-	char kind[64], mode[64], planes[32];
+	char mode[64], planes[32];
 	char flips[BN_TEXT_NUMBER], late[BN_TEXT_NUMBER], composed[BN_TEXT_NUMBER];
 	char copied[BN_TEXT_NUMBER], p50[BN_TEXT_NUMBER], p99[BN_TEXT_NUMBER];
 	const char *connector = bn_json_text(o, "connector");
-	snprintf(kind, sizeof(kind), "%.20s%s%.30s", bn_json_text(o, "kind"),
-		connector[0] ? " " : "", connector);
 	if (integer(o, "width"))
 		snprintf(mode, sizeof(mode), "%ldx%ld@%.4g", integer(o, "width"),
 			integer(o, "height"), bn_json_number(o, "refresh_hz"));
@@ -64,8 +73,9 @@ static void print_output(FILE *out, struct json_object *o)
 		integer(o, "planes"));
 	if (integer(o, "planes") == 0)
 		strcpy(planes, "-");
-	fprintf(out, "%-12.12s %-12.12s %-14.14s %-9s %6s %6s %5s %8s %6s %6s %6s\n",
-		bn_json_text(o, "name"), kind, mode, state_of(o), planes,
+	fprintf(out, "%-*.32s %-12.12s %-14.14s %-9s %6s %6s %5s %8s %6s %6s %6s\n", width,
+		bn_json_text(o, "name"), connector[0] ? connector : bn_json_text(o, "kind"), mode,
+		state_of(o), planes,
 		bn_text_number(flips, bn_json_number(o, "flips"), 6, 0),
 		bn_text_number(late, bn_json_number(o, "late"), 5, 0),
 		bn_text_number(composed, bn_json_number(o, "composed"), 8, 0),
@@ -78,10 +88,11 @@ static void print_outputs(FILE *out, struct json_object *answer)
 {
 	unsigned n;
 	struct json_object *outputs = bn_json_array(answer, "outputs", &n);
-	fprintf(out, "%-12s %-12s %-14s %-9s %6s %6s %5s %8s %6s %6s %6s\n", "OUTPUT", "KIND",
-		"MODE", "STATE", "PLANES", "FLIPS", "LATE", "COMPOSED", "MiB", "p50 ms", "p99 ms");
+	int width = name_width(outputs, n, "name", 12);
+	fprintf(out, "%-*s %-12s %-14s %-9s %6s %6s %5s %8s %6s %6s %6s\n", width, "OUTPUT",
+		"CONNECTOR", "MODE", "STATE", "PLANES", "FLIPS", "LATE", "COMPOSED", "MiB", "p50 ms", "p99 ms");
 	for (unsigned i = 0; i < n; i++)
-		print_output(out, item(outputs, i));
+		print_output(out, item(outputs, i), width);
 }
 
 void bn_ctl_print_outputs(FILE *out, struct json_object *answer)
@@ -206,13 +217,13 @@ static void print_more(FILE *out, struct json_object *l)
 		fputs("  hidden", out);
 }
 
-static void print_layer(FILE *out, struct json_object *l)
+static void print_layer(FILE *out, struct json_object *l, int width)
 {
 	char source[64], at[32], size[32], where[32], *more = NULL;
 	size_t more_size;
 	FILE *memory = open_memstream(&more, &more_size);
 	snprintf(at, sizeof(at), "%ld,%ld", integer(l, "x"), integer(l, "y"));
-	fprintf(out, "%-15.15s %-20.20s %-20.20s %-12s %-10s %6ld  %s\n",
+	fprintf(out, "%-*.32s %-20.32s %-20.20s %-12s %-10s %6ld  %s\n", width,
 		bn_json_text(l, "output"), bn_json_text(l, "name"),
 		source_of(l, source, sizeof(source)), at, size_of(l, size, sizeof(size)),
 		integer(l, "z"), where_of(l, where, sizeof(where)));
@@ -220,7 +231,7 @@ static void print_layer(FILE *out, struct json_object *l)
 		return;
 	print_more(memory, l);
 	if (fclose(memory) == 0 && more && more[0])
-		fprintf(out, "%-14s%s\n", "", more);
+		fprintf(out, "%-*s%s\n", width - 1, "", more);
 	free(more);
 }
 
@@ -228,8 +239,9 @@ static void print_scene(FILE *out, struct json_object *answer)
 {
 	unsigned n, first = 0;
 	struct json_object *layers = bn_json_array(answer, "layers", &n);
-	fprintf(out, "%-15s %-20s %-20s %-12s %-10s %6s  %s\n", "OUTPUT", "LAYER (top first)",
-		"SHOWS", "AT", "SIZE", "Z", "ON");
+	int width = name_width(layers, n, "output", 15);
+	fprintf(out, "%-*s %-20s %-20s %-12s %-10s %6s  %s\n", width, "OUTPUT",
+		"LAYER (top first)", "SHOWS", "AT", "SIZE", "Z", "ON");
 	/* Lowest first as they come, output by output. */
 	while (first < n) {
 		const char *output = bn_json_text(item(layers, first), "output");
@@ -237,7 +249,7 @@ static void print_scene(FILE *out, struct json_object *answer)
 		while (end < n && strcmp(bn_json_text(item(layers, end), "output"), output) == 0)
 			end++;
 		for (unsigned i = end; i-- > first;)
-			print_layer(out, item(layers, i));
+			print_layer(out, item(layers, i), width);
 		first = end;
 	}
 }

@@ -1,5 +1,5 @@
 /* Displays, planes and the scene for people: what the service answered, as text of at most 100
- * columns (but for reasons, which are never cut). */
+ * columns as long as names are not long (they and reasons are never cut). */
 #ifndef BN_CTL_SCENE_TABLE_H
 #define BN_CTL_SCENE_TABLE_H
 

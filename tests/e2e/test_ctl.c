@@ -235,9 +235,9 @@ static void test_scene_load(void)
 static void test_outputs(void)
 {
 	CU_ASSERT_EQUAL(ctl("outputs"), 0);
-	says("left         kms HDMI-A-1 1920x720@59.94 active      3/10   123M     2       77    3.0   7.25  "
+	says("left         HDMI-A-1     1920x720@59.94 active      3/10   123M     2       77    3.0   7.25  "
 	     "15.50\n");
-	says("right?       kms DP-1     -              unplugged      -      -     -        -      -      -  "
+	says("right?       DP-1         -              unplugged      -      -     -        -      -      -  "
 	     "    -\n");
 	for (const char *line = out; *line; line = strchr(line, '\n') + 1)
 		CU_ASSERT_TRUE(strchr(line, '\n') - line <= 100);
