@@ -54,6 +54,14 @@ int bn_memfd_create(const char *name, uint64_t size)
 	return fd;
 }
 
+int bn_memfd_create_pages(const char *name, uint64_t size)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	return size > INT64_MAX - page ? -EINVAL
+				       : bn_memfd_create(name, (size + page - 1) / page * page);
+}
+
 int bn_memfd_create_published(const char *name, uint64_t size, void **map)
 {
 	int fd = memfd_open(name);

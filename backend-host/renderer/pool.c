@@ -64,7 +64,7 @@ static bool slot_create(struct bn_device *dev, struct bn_scanout *so, struct bn_
 	 */
 	if (max != 0 && (pool_bytes(so) > max || dev->pool_bytes > max - pool_bytes(so)))
 		return false;
-	fd = bn_memfd_create("binnacle-readback", pool_bytes(so));
+	fd = bn_memfd_create_pages("binnacle-readback", pool_bytes(so));
 	if (fd < 0)
 		return false;
 	slot->pixels = mmap(NULL, pool_bytes(so), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

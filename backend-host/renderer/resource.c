@@ -92,7 +92,7 @@ static bool fds_left(int fd)
 
 static int pixels_create(struct bn_resource *res)
 {
-	res->fd = bn_memfd_create("binnacle-2d", res->host_bytes);
+	res->fd = bn_memfd_create_pages("binnacle-2d", res->host_bytes);
 	if (res->fd < 0 || !fds_left(res->fd))
 		return -1;
 	res->pixels = mmap(NULL, res->host_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, res->fd, 0);

@@ -66,6 +66,11 @@ static void test_memfd(void)
 	CU_ASSERT_EQUAL(bn_memfd_check(fd, 8193), -EINVAL);
 	bn_fd_close(&fd);
 	CU_ASSERT_EQUAL(bn_memfd_create("test", UINT64_MAX), -EINVAL);
+	CU_ASSERT_EQUAL(bn_memfd_create_pages("test", UINT64_MAX), -EINVAL);
+	fd = bn_memfd_create_pages("test", 100);
+	CU_ASSERT_EQUAL(bn_memfd_check(fd, (uint64_t)sysconf(_SC_PAGESIZE)), 0);
+	CU_ASSERT_EQUAL(bn_memfd_check(fd, (uint64_t)sysconf(_SC_PAGESIZE) + 1), -EINVAL);
+	bn_fd_close(&fd);
 }
 
 static void test_memfd_check(void)

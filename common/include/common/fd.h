@@ -21,6 +21,9 @@ void bn_fds_close(int *fds, size_t n);
  * Returns the fd or -errno. */
 int bn_memfd_create(const char *name, uint64_t size);
 
+/* The same in whole pages, as udmabuf wants memory that a display is to read in place. */
+int bn_memfd_create_pages(const char *name, uint64_t size);
+
 /* The same, mapped here for writing (*map, to be unmapped by the caller), and sealed so that
  * nobody else can ever map or write it so. Returns the fd or -errno. */
 int bn_memfd_create_published(const char *name, uint64_t size, void **map);
