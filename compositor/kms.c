@@ -13,6 +13,10 @@
 #define MARGIN_NS 1500000u
 /* A layer that brought a frame so many refreshes ago or less is expected to bring another. */
 #define EXPECTED_REFRESHES 2
+/* After a display was unplugged, until its CRTC is switched off: for the flip that was under way. */
+#define OFF_NS (50 * BN_NS_PER_MS)
+/* Until it is looked again whether the writeback hardware can bear another commit. */
+#define HOLD_NS (2 * BN_NS_PER_MS)
 
 bool bn_kms_output_on(const struct bn_kms_output *ko)
 {
@@ -74,11 +78,13 @@ void bn_kms_output_arm(struct bn_kms_output *ko)
 	struct bn_pacer *pacer = &ko->output->pacer;
 	uint64_t deadline = 0;
 
+	earliest(&deadline, ko->off_ns);
 	if (ko->serial != 0)
 		earliest(&deadline, ko->timeout_ns);
 	else if (bn_kms_output_on(ko)) {
 		earliest(&deadline, ko->retry_ns);
 		earliest(&deadline, ko->latch_ns);
+		earliest(&deadline, ko->stuck ? 0 : ko->capture_ns);
 	}
 	if (is_virtual(ko) && bn_output_unlatched(ko->output))
 		earliest(&deadline, bn_pacer_vblank_after(pacer, bn_pacer_now(pacer)));
@@ -89,13 +95,26 @@ void bn_kms_output_arm(struct bn_kms_output *ko)
 		bn_pacer_arm(pacer, deadline);
 }
 
+static bool wants_commit(const struct bn_kms_output *ko)
+{
+	return bn_kms_output_on(ko) && !ko->stuck && ko->serial == 0 && ko->retry_ns == 0 &&
+	       (ko->dirty || ko->modeset || bn_output_unlatched(ko->output));
+}
+
+static void commit(struct bn_kms_output *ko, uint64_t now)
+{
+	if (bn_kms_writeback_hold(ko))
+		ko->latch_ns = now + HOLD_NS;
+	else
+		bn_kms_commit(ko);
+}
+
 void bn_kms_output_go_on(struct bn_kms_output *ko)
 {
 	struct bn_output *output = ko->output;
 	uint64_t now = bn_pacer_now(&output->pacer), vblank;
 
-	if (bn_kms_output_on(ko) && !ko->stuck && ko->serial == 0 && ko->retry_ns == 0 &&
-		(ko->dirty || ko->modeset || bn_output_unlatched(output))) {
+	if (wants_commit(ko)) {
 		vblank = bn_pacer_vblank_after(&output->pacer, now);
 		ko->latch_ns = now;
 		if (!ko->modeset && more_is_expected(ko, now) && vblank - now > margin(ko))
@@ -132,9 +151,8 @@ static void kms_soon(struct bn_output *output)
 
 	if (output->config.free_running)
 		run_free(ko);
-	if (bn_kms_output_on(ko) && !ko->stuck && ko->serial == 0 && ko->retry_ns == 0 &&
-		(ko->dirty || ko->modeset || bn_output_unlatched(output)))
-		bn_kms_commit(ko);
+	if (wants_commit(ko))
+		commit(ko, bn_pacer_now(&output->pacer));
 	bn_kms_output_arm(ko);
 }
 
@@ -146,6 +164,18 @@ static void virtual_vblank(struct bn_kms_output *ko, uint64_t now)
 	bn_output_report(ko->output, bn_output_latch(ko->output, when), when);
 }
 
+/* The CRTC of an unplugged display; what is still under way there ends first. */
+static void try_off(struct bn_kms_output *ko, uint64_t now)
+{
+	ko->off_ns = 0;
+	if (ko->connected || !ko->card->active)
+		return;
+	if (bn_kms_writeback_busy(ko))
+		ko->off_ns = now + OFF_NS;
+	else
+		bn_kms_commit_off(ko);
+}
+
 static void kms_tick(struct bn_output *output, uint64_t now)
 {
 	struct bn_kms_output *ko = bn_kms_output_of(output);
@@ -154,12 +184,17 @@ static void kms_tick(struct bn_output *output, uint64_t now)
 		run_free(ko);
 	else if (is_virtual(ko) && bn_output_unlatched(output))
 		virtual_vblank(ko, now);
+	if (ko->off_ns != 0 && now >= ko->off_ns)
+		try_off(ko, now);
 	if (ko->serial != 0 && now >= ko->timeout_ns)
 		bn_kms_flip_timeout(ko);
+	if (ko->capture_ns != 0 && now >= ko->capture_ns && !is_virtual(ko) && ko->serial == 0 &&
+		ko->retry_ns == 0)
+		ko->latch_ns = now;
 	if (bn_kms_output_on(ko) && ko->serial == 0 &&
 		((ko->retry_ns != 0 && now >= ko->retry_ns) ||
 			(!ko->stuck && ko->latch_ns != 0 && now >= ko->latch_ns)))
-		bn_kms_commit(ko);
+		commit(ko, now);
 	bn_kms_output_arm(ko);
 }
 
@@ -171,7 +206,7 @@ static void switch_off(struct bn_kms_output *ko)
 	/* What a commit that failed had latched. */
 	bn_output_report(ko->output, ko->latched, bn_pacer_now(&ko->output->pacer));
 	ko->stuck = false;
-	ko->retry_ns = ko->latch_ns = 0;
+	ko->retry_ns = ko->latch_ns = ko->capture_ns = 0;
 	ko->failures = 0;
 	ko->modeset = true;
 }
@@ -206,10 +241,10 @@ static void plugged(struct bn_kms_output *ko, const struct bn_kms_connector *con
 	}
 	bn_kms_connector_model(ko->card->fd, ko->connector, ko->model, sizeof(ko->model));
 	ko->connected = true;
+	ko->off_ns = 0;
 	bn_info("output %s: %s is there: %s, %ux%u at %.2f Hz", ko->output->config.name, ko->name,
-		ko->model[0] ? ko->model : "a display that says no name",
-		ko->output->config.width, ko->output->config.height,
-		ko->output->config.refresh_mhz / 1000.0);
+		ko->model[0] ? ko->model : "a display that says no name", ko->output->config.width,
+		ko->output->config.height, ko->output->config.refresh_mhz / 1000.0);
 	come_back(ko);
 }
 
@@ -217,11 +252,10 @@ static void unplugged(struct bn_kms_output *ko)
 {
 	ko->connected = false;
 	ko->output->counters.unplugged++;
-	bn_warn("output %s: %s was unplugged: its guests go on without it",
-		ko->output->config.name, ko->name);
+	bn_warn("output %s: %s was unplugged: its guests go on without it", ko->output->config.name,
+		ko->name);
 	switch_off(ko);
-	if (ko->card->active)
-		bn_kms_commit_off(ko);
+	ko->off_ns = bn_pacer_now(&ko->output->pacer) + OFF_NS;
 }
 
 /* The kernel wants the link trained again (link-status), or the display offers other modes. */
@@ -269,8 +303,8 @@ static bool wants(const struct bn_kms_output *ko, const struct bn_kms_connector 
 	       (name[0] != '\0' ? strcmp(name, c->name) == 0 : !connected || c->connected);
 }
 
-static bool find_connector(struct bn_kms_output *ko, bool probe, bool connected,
-	struct bn_kms_connector *out)
+static bool find_connector(
+	struct bn_kms_output *ko, bool probe, bool connected, struct bn_kms_connector *out)
 {
 	for (unsigned i = 0; i < ko->card->connector_count; i++) {
 		if (bn_kms_connector_read(ko->card->fd, ko->card->connectors[i], probe, out) < 0)
@@ -293,10 +327,10 @@ static void list_connectors(const struct bn_kms_card *card, char *text, size_t s
 		if (bn_kms_connector_read(card->fd, card->connectors[i], false, &c) < 0)
 			continue;
 		if (!c.writeback)
-			used += (size_t)snprintf(text + used, size - used, "%s%s%s", used ? ", " : "",
-				c.name,
+			used += (size_t)snprintf(text + used, size - used, "%s%s%s",
+				used ? ", " : "", c.name,
 				!connector_is_free(card, c.id) ? " (taken)"
-				: c.connected		       ? ""
+				: c.connected                  ? ""
 							       : " (nothing plugged in)");
 		bn_kms_connector_finish(&c);
 	}
@@ -396,8 +430,9 @@ static int read_props(struct bn_kms_output *ko)
 	if (r == 0)
 		r = bn_kms_props_read(ko->card->fd, ko->crtc, DRM_MODE_OBJECT_CRTC,
 			bn_kms_crtc_props, BN_KMS_CRTC_PROPS, ko->crtc_props);
-	if (r == 0 && (!ko->connector_props[BN_KMS_CONNECTOR_CRTC_ID].id ||
-			      !ko->crtc_props[BN_KMS_ACTIVE].id || !ko->crtc_props[BN_KMS_MODE_ID].id))
+	if (r == 0 &&
+		(!ko->connector_props[BN_KMS_CONNECTOR_CRTC_ID].id ||
+			!ko->crtc_props[BN_KMS_ACTIVE].id || !ko->crtc_props[BN_KMS_MODE_ID].id))
 		r = -ENOTSUP;
 	return r;
 }
@@ -495,6 +530,7 @@ static void kms_stop(struct bn_output *output)
 	struct bn_kms_output *ko = bn_kms_output_of(output);
 
 	ko->serial = 0;
+	bn_kms_writeback_finish(ko);
 	if (bn_kms_output_on(ko))
 		bn_kms_commit_off(ko);
 	bn_kms_held_release(&ko->pending);
@@ -511,8 +547,7 @@ static void kms_resize(struct bn_output *output)
 	ko->want_width = output->config.width;
 	ko->want_height = output->config.height;
 	ko->want_mhz = output->config.refresh_mhz;
-	if (!ko->connected ||
-		bn_kms_connector_read(ko->card->fd, ko->connector, false, &c) < 0)
+	if (!ko->connected || bn_kms_connector_read(ko->card->fd, ko->connector, false, &c) < 0)
 		return;
 	if (bn_kms_output_set_mode(ko, &c) == 0) {
 		bn_kms_compose_finish(ko);

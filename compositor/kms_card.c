@@ -55,8 +55,8 @@ static struct wl_list cards = {&cards, &cards};
 
 /* ---- events ---- */
 
-static void handle_flip(int fd, unsigned sequence, unsigned sec, unsigned usec, unsigned crtc,
-	void *data)
+static void handle_flip(
+	int fd, unsigned sequence, unsigned sec, unsigned usec, unsigned crtc, void *data)
 {
 	uint64_t when = sec * BN_NS_PER_S + usec * BN_NS_PER_US;
 	struct bn_kms_card *card;
@@ -181,7 +181,8 @@ static int become_master(struct bn_kms_card *card)
 {
 	if (card->seat_device >= 0 || drmIsMaster(card->fd) || drmSetMaster(card->fd) == 0)
 		return 0;
-	bn_error("%s is in use by another program (a display server, or a second binnacled): stop that "
+	bn_error("%s is in use by another program (a display server, or a second binnacled): stop "
+		 "that "
 		 "one, or name another card= ('fuser -v %s' tells who it is)",
 		card->path, card->path);
 	return -EBUSY;
@@ -200,16 +201,19 @@ static int set_up(struct bn_kms_card *card)
 
 	if (drmSetClientCap(card->fd, DRM_CLIENT_CAP_UNIVERSAL_PLANES, 1) < 0 ||
 		drmSetClientCap(card->fd, DRM_CLIENT_CAP_ATOMIC, 1) < 0) {
-		bn_error("%s (%s) has no atomic mode setting, which is needed: name another card=, or "
+		bn_error("%s (%s) has no atomic mode setting, which is needed: name another card=, "
+			 "or "
 			 "use backend=wayland under a compositor",
 			card->path, card->driver);
 		return -ENOTSUP;
 	}
 	drmSetClientCap(card->fd, DRM_CLIENT_CAP_WRITEBACK_CONNECTORS, 1);
 	if (capability(card->fd, DRM_CAP_DUMB_BUFFER, none) == 0) {
-		bn_error("%s (%s) has no memory that a CPU can draw into", card->path, card->driver);
+		bn_error(
+			"%s (%s) has no memory that a CPU can draw into", card->path, card->driver);
 		return -ENOTSUP;
 	}
+	card->quirks = strcmp(card->driver, "vkms") == 0;
 	card->modifiers = capability(card->fd, DRM_CAP_ADDFB2_MODIFIERS, none) != 0;
 	card->prefer_shadow = capability(card->fd, DRM_CAP_DUMB_PREFER_SHADOW, none) != 0;
 	card->cursor_width = (uint32_t)capability(card->fd, DRM_CAP_CURSOR_WIDTH, BN_CURSOR_SIZE);
@@ -245,14 +249,15 @@ static int read_resources(struct bn_kms_card *card)
 
 static int start_listening(struct bn_kms_card *card)
 {
-	card->events = wl_event_loop_add_fd(
-		card->loop, card->fd, WL_EVENT_READABLE, handle_events, card);
+	card->events =
+		wl_event_loop_add_fd(card->loop, card->fd, WL_EVENT_READABLE, handle_events, card);
 	card->master_timer = wl_event_loop_add_timer(card->loop, handle_master_timer, card);
 	card->probe = bn_kms_probe_create(card);
 	if (!card->events || !card->master_timer || !card->probe)
 		return -ENOMEM;
 	if (bn_kms_hotplug_start(card) < 0)
-		bn_warn("%s: the kernel's events cannot be heard: displays that are plugged in later "
+		bn_warn("%s: the kernel's events cannot be heard: displays that are plugged in "
+			"later "
 			"are not noticed",
 			card->path);
 	return 0;
@@ -310,8 +315,8 @@ static int finish_opening(struct bn_kms_card *card, const char *driver)
 	return r;
 }
 
-static int card_open(struct bn_kms_card **out, struct wl_event_loop *loop, const char *path,
-	const char *driver)
+static int card_open(
+	struct bn_kms_card **out, struct wl_event_loop *loop, const char *path, const char *driver)
 {
 	struct bn_kms_card *card = calloc(1, sizeof(*card));
 	int r;
@@ -434,11 +439,13 @@ static void say_none(const char *name, const char *card, int error)
 				? " (the service's user belongs in the group 'video', or in a seat)"
 				: "");
 	else if (card[0] != '\0')
-		bn_error("output %s: no card of the driver '%s' here: %s (card= takes a path such as "
+		bn_error("output %s: no card of the driver '%s' here: %s (card= takes a path such "
+			 "as "
 			 "/dev/dri/card0, or a driver's name)",
 			name, card, strerror(-error));
 	else
-		bn_error("output %s: no card in /dev/dri with a free connector: %s (backend=headless "
+		bn_error("output %s: no card in /dev/dri with a free connector: %s "
+			 "(backend=headless "
 			 "and backend=wayland need none)",
 			name, strerror(-error));
 }

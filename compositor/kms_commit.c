@@ -8,7 +8,7 @@
 
 #define BIT(i) (1ull << (i))
 /* A flip that takes longer is given up: this, and three refreshes. A display that is switched on takes its time. */
-#define FLIP_MS 100
+#define FLIP_MS 200
 #define MODESET_MS 3000
 /* After an error, doubled each time. */
 #define RETRY_FIRST_MS 2
@@ -138,7 +138,8 @@ static int send(struct bn_kms_output *ko, const struct bn_kms_plan *plan, int pi
 	if (ko->modeset)
 		flags |= DRM_MODE_ATOMIC_ALLOW_MODESET;
 	if (r == 0)
-		r = drmModeAtomicCommit(ko->card->fd, ko->request, flags, (void *)(uintptr_t)serial);
+		r = drmModeAtomicCommit(
+			ko->card->fd, ko->request, flags, (void *)(uintptr_t)serial);
 	bn_kms_writeback_committed(ko, r == 0);
 	ko->output->counters.commits++;
 	if (r == 0)
@@ -217,7 +218,8 @@ static void fail(struct bn_kms_output *ko, int error, uint64_t now)
 	if (ko->failures < FAILURES_MAX && error == -EBUSY)
 		return;
 	if (!ko->stuck && bn_log_gate(&ko->log_busy))
-		bn_error("output %s: %s shows nothing new: %s; its guests go on without it, and it is "
+		bn_error("output %s: %s shows nothing new: %s; its guests go on without it, and it "
+			 "is "
 			 "tried again",
 			ko->output->config.name, ko->name, strerror(-error));
 	ko->stuck = true;
@@ -232,7 +234,7 @@ void bn_kms_commit(struct bn_kms_output *ko)
 	int r;
 
 	ko->dirty = false;
-	ko->retry_ns = ko->latch_ns = 0;
+	ko->retry_ns = ko->latch_ns = ko->capture_ns = 0;
 	note_times(ko);
 	ko->latched = bn_output_latch(ko->output, UINT64_MAX);
 	bn_kms_scene_gather(ko);

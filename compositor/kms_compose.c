@@ -11,8 +11,7 @@
 
 static void add_rect(pixman_region32_t *region, const struct bn_rect *rect)
 {
-	pixman_region32_union_rect(
-		region, region, rect->x, rect->y, rect->width, rect->height);
+	pixman_region32_union_rect(region, region, rect->x, rect->y, rect->width, rect->height);
 }
 
 static void damage_all(struct bn_kms_output *ko)
@@ -235,8 +234,7 @@ static uint64_t area(pixman_region32_t *region)
 	return sum;
 }
 
-static int draw_cursor(
-	pixman_image_t *image, struct bn_layer *layer, pixman_region32_t *region)
+static int draw_cursor(pixman_image_t *image, struct bn_layer *layer, pixman_region32_t *region)
 {
 	int r;
 

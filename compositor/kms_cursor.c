@@ -27,8 +27,8 @@ static bool is_drawn(const struct bn_kms_cursor *cursor, const struct bn_kms_ite
 }
 
 /* The part that can be seen, at the top left; the rest is transparent. */
-static void copy_part(const struct bn_kms_cursor *cursor, const struct bn_kms_dumb *dumb,
-	const uint32_t *pixels)
+static void copy_part(
+	const struct bn_kms_cursor *cursor, const struct bn_kms_dumb *dumb, const uint32_t *pixels)
 {
 	memset(dumb->map, 0, dumb->size);
 	for (uint32_t y = 0; y < cursor->height && y < dumb->height; y++)

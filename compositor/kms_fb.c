@@ -60,7 +60,7 @@ static int add_fb(struct bn_kms_card *card, const struct bn_buffer_attrs *attrs,
 {
 	uint32_t handles[4] = {0}, strides[4] = {0}, offsets[4] = {0};
 	uint64_t modifiers[4] = {0};
-	int r = 0;
+	int r = card->quirks && attrs->offset[0] != 0 ? -EINVAL : 0;
 
 	for (uint32_t i = 0; i < attrs->planes && r == 0; i++) {
 		r = drmPrimeFDToHandle(card->fd, fds[i], &handles[i]) < 0 ? -errno : 0;
@@ -97,8 +97,8 @@ static void extent(const struct bn_buffer_attrs *attrs, uint64_t *start, uint64_
 }
 
 /* Whole pages from the one that the picture begins in; *skip: what of the file lies before them. */
-static int wrap_memfd(const struct bn_kms_card *card, const struct bn_buffer_attrs *attrs,
-	uint32_t *skip)
+static int wrap_memfd(
+	const struct bn_kms_card *card, const struct bn_buffer_attrs *attrs, uint32_t *skip)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start, end;
 	struct udmabuf_create create = {
@@ -117,8 +117,8 @@ static int wrap_memfd(const struct bn_kms_card *card, const struct bn_buffer_att
 	return fd < 0 ? -errno : fd;
 }
 
-static int import_memfd(struct bn_kms_fb *fb, const struct bn_buffer_attrs *attrs, uint32_t fourcc,
-	uint32_t *id)
+static int import_memfd(
+	struct bn_kms_fb *fb, const struct bn_buffer_attrs *attrs, uint32_t fourcc, uint32_t *id)
 {
 	struct bn_buffer_attrs picture = *attrs;
 	int fds[4] = {-1, -1, -1, -1};
@@ -240,7 +240,8 @@ static int dumb_fb(struct bn_kms_dumb *dumb, int fd, uint32_t fourcc, uint32_t *
 {
 	uint32_t handles[4] = {dumb->handle}, strides[4] = {dumb->stride}, offsets[4] = {0};
 
-	return drmModeAddFB2(fd, dumb->width, dumb->height, fourcc, handles, strides, offsets, id, 0);
+	return drmModeAddFB2(
+		fd, dumb->width, dumb->height, fourcc, handles, strides, offsets, id, 0);
 }
 
 static int dumb_map(struct bn_kms_dumb *dumb, int fd)

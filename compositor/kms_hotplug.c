@@ -35,8 +35,8 @@ struct bn_kms_probe {
 static void ask(struct bn_kms_probe *probe)
 {
 	for (unsigned i = 0; i < probe->count; i++)
-		probe->results[i].valid = bn_kms_connector_read(probe->card->fd, probe->ids[i], true,
-						  &probe->results[i].connector) == 0;
+		probe->results[i].valid = bn_kms_connector_read(probe->card->fd, probe->ids[i],
+						  true, &probe->results[i].connector) == 0;
 }
 
 static void deliver(struct bn_kms_probe *probe)
@@ -87,8 +87,8 @@ static int handle_timer(void *data)
 		return 0;
 	}
 	collect(probe);
-	probe->running = probe->fd >= 0 &&
-			 pthread_create(&probe->thread, NULL, thread_main, probe) == 0;
+	probe->running =
+		probe->fd >= 0 && pthread_create(&probe->thread, NULL, thread_main, probe) == 0;
 	if (!probe->running) {
 		ask(probe);
 		deliver(probe);
@@ -203,8 +203,8 @@ int bn_kms_hotplug_start(struct bn_kms_card *card)
 
 	if (!bn_kms_sys.uevents)
 		return 0;
-	card->hotplug_fd = socket(
-		AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+	card->hotplug_fd =
+		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
 	if (card->hotplug_fd < 0)
 		return -errno;
 	if (bind(card->hotplug_fd, (struct sockaddr *)&address, sizeof(address)) < 0) {

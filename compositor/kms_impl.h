@@ -77,7 +77,7 @@ extern const char *const bn_kms_connector_props[BN_KMS_CONNECTOR_PROPS];
 struct bn_kms_prop {
 	uint32_t id;
 	uint32_t flags;
-	uint64_t value; /* when the object was looked at */
+	uint64_t value;    /* when the object was looked at */
 	uint64_t min, max; /* of a range */
 	unsigned enums;
 	struct {
@@ -104,31 +104,35 @@ struct bn_kms_plane {
 	uint32_t possible_crtcs;
 	uint32_t rotations; /* DRM_MODE_ROTATE_* | DRM_MODE_REFLECT_* that it can do */
 	bool has_modifiers; /* formats come from IN_FORMATS */
-	bool zpos_free;	    /* zpos may be set to 0 … 31 */
+	bool zpos_free;     /* zpos may be set to 0 … 31 */
 	bool blends;
 	uint64_t zpos;
 	struct bn_kms_format *formats;
 	unsigned format_count;
 	struct bn_kms_prop props[BN_KMS_PLANE_PROPS];
 	uint64_t premultiplied; /* enum values, where the properties are there */
-	uint64_t encodings[3], ranges[2]; /* by enum bn_encoding and enum bn_range; UINT64_MAX: not to be had */
+	uint64_t encodings[3],
+		ranges[2]; /* by enum bn_encoding and enum bn_range; UINT64_MAX: not to be had */
 	struct bn_output *owner; /* shows something on it, or has it for itself; NULL: nobody */
-	bool lit;		 /* scanned out since our last commit with it */
+	bool lit;                /* scanned out since our last commit with it */
 };
 
 struct bn_kms_seat;
 
 struct bn_kms_card {
-	struct wl_list link; /* all cards of this process */
+	struct wl_list link;    /* all cards of this process */
 	struct wl_list outputs; /* bn_kms_output.link */
-	struct wl_list fbs;	/* bn_kms_fb.link */
+	struct wl_list fbs;     /* bn_kms_fb.link */
 	struct wl_event_loop *loop;
 	unsigned refs;
 	char path[64], driver[32];
 	int fd;
 	int seat_device; /* of the seat; -1: opened by ourselves */
-	bool active;	 /* we may commit: the session is in front, or we are master */
-	bool modifiers;	 /* ADDFB2_MODIFIERS */
+	bool active;     /* we may commit: the session is in front, or we are master */
+	bool modifiers;  /* ADDFB2_MODIFIERS */
+	/* vkms (Linux 7.2): adds the offset of the first plane twice, and reads past the end; and a job for its writeback
+	 * that comes too soon after another is never done. */
+	bool quirks;
 	bool prefer_shadow; /* reading dumb buffers is slow */
 	uint32_t cursor_width, cursor_height;
 	uint32_t *crtcs, *connectors;
@@ -157,8 +161,7 @@ void bn_kms_planes_finish(struct bn_kms_card *card);
 bool bn_kms_plane_has_format(const struct bn_kms_plane *plane, uint32_t fourcc, uint64_t modifier);
 
 /* A session manager (seatd, logind). NULL in *out and 0: there is none, the card is opened directly. */
-int bn_kms_seat_open(
-	struct bn_kms_card *card, const char *path, int *fd, int *device);
+int bn_kms_seat_open(struct bn_kms_card *card, const char *path, int *fd, int *device);
 void bn_kms_seat_close(struct bn_kms_card *card, int device);
 /* True when a session manager answers. */
 bool bn_kms_seat_get(struct wl_event_loop *loop);
@@ -172,7 +175,7 @@ void bn_kms_cards_seat_changed(bool active);
 
 struct bn_kms_connector {
 	uint32_t id, crtc_mask; /* CRTCs, by index, that its encoders can be fed from */
-	uint32_t current_crtc;	/* id; 0: none */
+	uint32_t current_crtc;  /* id; 0: none */
 	char name[32];
 	bool connected, writeback;
 	uint32_t width_mm, height_mm;
@@ -208,15 +211,15 @@ struct bn_kms_fb {
 	struct wl_list link;
 	struct bn_kms_card *card;
 	struct bn_buffer *buffer;
-	uint32_t id[2];	     /* opaque, with alpha; 0: not made */
+	uint32_t id[2]; /* opaque, with alpha; 0: not made */
 	bool tried[2];
-	int dmabuf;	     /* made from a memfd; -1: none */
-	const char *why;     /* there is none */
+	int dmabuf;      /* made from a memfd; -1: none */
+	const char *why; /* there is none */
 };
 
 /* The framebuffer of a buffer, made at the first call; 0 and *why: the card cannot scan it out. */
-uint32_t bn_kms_fb_get(struct bn_kms_card *card, struct bn_buffer *buffer, bool alpha,
-	const char **why);
+uint32_t bn_kms_fb_get(
+	struct bn_kms_card *card, struct bn_buffer *buffer, bool alpha, const char **why);
 /* The producer has written to memory that the display reads: makes it visible where caches are not. */
 void bn_kms_fb_flush(struct bn_kms_card *card, struct bn_buffer *buffer);
 void bn_kms_fbs_finish(struct bn_kms_card *card);
@@ -248,7 +251,7 @@ struct bn_kms_item {
 	bool plain; /* bn_geometry_is_plain() */
 	struct bn_geometry at;
 	struct bn_rect block; /* what counts as overlapping: a cursor's is its layer's */
-	uint32_t fb;	      /* 0: composed, see why */
+	uint32_t fb;          /* 0: composed, see why */
 	uint32_t fb_width, fb_height;
 	uint32_t fourcc;
 	uint64_t modifier;
@@ -265,20 +268,20 @@ struct bn_kms_item {
 
 enum bn_kms_reason {
 	BN_KMS_FITS,
-	BN_KMS_NO_BUFFER,     /* item.why */
-	BN_KMS_NO_FORMAT,     /* no plane has the format, the turn or the transparency */
+	BN_KMS_NO_BUFFER, /* item.why */
+	BN_KMS_NO_FORMAT, /* no plane has the format, the turn or the transparency */
 	BN_KMS_NO_PLANE_LEFT,
-	BN_KMS_REFUSED,	      /* by the driver */
-	BN_KMS_STACKING,      /* what lies above or below it is composed */
+	BN_KMS_REFUSED,  /* by the driver */
+	BN_KMS_STACKING, /* what lies above or below it is composed */
 };
 
 struct bn_kms_plan {
 	unsigned count;
 	int8_t plane[BN_KMS_ITEMS_MAX]; /* of each item, or BN_KMS_COMPOSED */
 	uint8_t reason[BN_KMS_ITEMS_MAX];
-	int8_t picture;	    /* the plane of the composed picture, or BN_KMS_NO_PICTURE */
+	int8_t picture;     /* the plane of the composed picture, or BN_KMS_NO_PICTURE */
 	bool picture_below; /* nothing lies below it: it is opaque */
-	bool ordered;	    /* zpos is to be set */
+	bool ordered;       /* zpos is to be set */
 	int8_t zpos[64];    /* by plane */
 };
 
@@ -286,7 +289,7 @@ struct bn_kms_scene {
 	struct bn_output *output;
 	struct bn_kms_card *card;
 	uint64_t usable; /* planes, as bits by index */
-	int primary;	 /* index of the output's own */
+	int primary;     /* index of the output's own */
 	unsigned count;
 	uint64_t present; /* items that count, as bits; the others are left out */
 	struct bn_kms_item items[BN_KMS_ITEMS_MAX]; /* lowest first */
@@ -321,8 +324,8 @@ const struct bn_kms_plan *bn_kms_plan_refused(
 void bn_kms_planner_forget(struct bn_kms_planner *planner);
 void bn_kms_planner_finish(struct bn_kms_planner *planner);
 /* The driver's word on a plan, counted. 0 or -errno. */
-int bn_kms_plan_try(struct bn_kms_planner *planner, struct bn_kms_scene *scene,
-	const struct bn_kms_plan *plan);
+int bn_kms_plan_try(
+	struct bn_kms_planner *planner, struct bn_kms_scene *scene, const struct bn_kms_plan *plan);
 
 /* Everything on the composed picture. */
 void bn_kms_assign_none(const struct bn_kms_scene *scene, struct bn_kms_plan *plan);
@@ -339,8 +342,8 @@ bool bn_kms_plane_can(const struct bn_kms_scene *scene, unsigned plane, unsigned
 int bn_kms_least(const struct bn_kms_scene *scene, uint64_t set);
 
 /* libliftoff's choice for the items in wanted. False: it found nothing, or it is not built in. */
-bool bn_kms_liftoff_plan(struct bn_kms_planner *planner, struct bn_kms_scene *scene, uint64_t wanted,
-	struct bn_kms_plan *plan);
+bool bn_kms_liftoff_plan(struct bn_kms_planner *planner, struct bn_kms_scene *scene,
+	uint64_t wanted, struct bn_kms_plan *plan);
 void bn_kms_liftoff_destroy(struct bn_kms_liftoff *liftoff);
 
 /* ---- the output ---- */
@@ -349,8 +352,8 @@ void bn_kms_liftoff_destroy(struct bn_kms_liftoff *liftoff);
 struct bn_kms_held {
 	struct bn_buffer *buffers[BN_OUTPUT_LAYERS_MAX]; /* locked */
 	unsigned count;
-	int picture; /* of the composed ones; -1: none */
-	int cursor;  /* of the cursor's pictures; -1: none */
+	int picture;     /* of the composed ones; -1: none */
+	int cursor;      /* of the cursor's pictures; -1: none */
 	uint64_t planes; /* as bits by index */
 };
 
@@ -370,19 +373,19 @@ struct bn_kms_layer {
 struct bn_kms_pictures {
 	struct bn_kms_dumb dumb[BN_KMS_PICTURES];
 	pixman_region32_t stale[BN_KMS_PICTURES]; /* what has changed since it was drawn */
-	pixman_region32_t damage;		  /* noted since the last one was drawn */
+	pixman_region32_t damage;                 /* noted since the last one was drawn */
 	pixman_image_t *image[BN_KMS_PICTURES];
 	pixman_image_t *shadow; /* NULL: drawn directly */
 	bool set_up;
 	int latest;     /* drawn last; -1: none */
-	bool opaque;	/* black where nothing is drawn, not transparent */
+	bool opaque;    /* black where nothing is drawn, not transparent */
 	uint64_t order; /* of what is in it */
 };
 
 struct bn_kms_cursor {
 	struct bn_kms_dumb dumb[BN_KMS_PICTURES];
-	int latest; /* -1: none */
-	const struct bn_layer *layer; /* whose it is; only compared */
+	int latest;                           /* -1: none */
+	const struct bn_layer *layer;         /* whose it is; only compared */
 	uint32_t src_x, src_y, width, height; /* the part of its layer's cursor that is drawn */
 };
 
@@ -396,10 +399,11 @@ struct bn_kms_output {
 	char name[32], model[64];
 	struct bn_kms_prop connector_props[BN_KMS_CONNECTOR_PROPS];
 	struct bn_kms_prop crtc_props[BN_KMS_CRTC_PROPS];
-	uint32_t want_width, want_height, want_mhz; /* asked for; width 0: what the display prefers */
+	uint32_t want_width, want_height,
+		want_mhz; /* asked for; width 0: what the display prefers */
 	drmModeModeInfo mode;
 	uint32_t mode_blob; /* 0: none */
-	int primary;	    /* index of its plane */
+	int primary;        /* index of its plane */
 	bool connected;
 	bool modeset; /* the next commit sets everything */
 	bool dirty;   /* something is to be shown that no frame tells of */
@@ -408,9 +412,9 @@ struct bn_kms_output {
 	uint64_t serial; /* of the commit under way; 0: none */
 	uint64_t latched, target_ns;
 	/* When to do something; 0: never. */
-	uint64_t timeout_ns, retry_ns, latch_ns;
-	unsigned failures; /* in a row */
-	uint64_t cost_ns;  /* of a commit, smoothed */
+	uint64_t timeout_ns, retry_ns, latch_ns, off_ns, capture_ns;
+	unsigned failures;                       /* in a row */
+	uint64_t cost_ns;                        /* of a commit, smoothed */
 	struct bn_kms_held pending, shown, lost; /* lost: by a commit whose flip did not come */
 	unsigned long log_flip, log_refused, log_busy, log_compose;
 
@@ -497,6 +501,10 @@ void bn_kms_writeback_flipped(struct bn_kms_output *ko, uint64_t when_ns);
 /* 0, -EAGAIN (under way), -ENOTSUP (there is none of the picture that is shown). */
 int bn_kms_writeback_read(struct bn_kms_output *ko, const struct bn_rect *rect, uint32_t *pixels,
 	struct bn_read_info *info);
+/* The next commit had better wait (vkms alone). */
+bool bn_kms_writeback_hold(const struct bn_kms_output *ko);
+/* The CRTC had better not be switched off now. */
+bool bn_kms_writeback_busy(const struct bn_kms_output *ko);
 void bn_kms_writeback_finish(struct bn_kms_output *ko);
 
 /* kms_status.c */

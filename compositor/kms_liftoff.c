@@ -199,9 +199,9 @@ static void read_plan(const struct search *search, struct bn_kms_plan *plan)
 	plan->picture_below = plan->picture >= 0;
 	for (unsigned i = 0; i < plan->count; i++) {
 		plan->plane[i] = (int8_t)plane_of(search, search->layers[i]);
-		plan->reason[i] = plan->plane[i] >= 0	       ? BN_KMS_FITS
+		plan->reason[i] = plan->plane[i] >= 0         ? BN_KMS_FITS
 				  : search->composed & BIT(i) ? BN_KMS_NO_PLANE_LEFT
-							       : BN_KMS_REFUSED;
+							      : BN_KMS_REFUSED;
 	}
 }
 
@@ -233,8 +233,8 @@ static bool run(struct search *search, struct bn_kms_plan *plan)
 	return found;
 }
 
-bool bn_kms_liftoff_plan(struct bn_kms_planner *planner, struct bn_kms_scene *scene, uint64_t wanted,
-	struct bn_kms_plan *plan)
+bool bn_kms_liftoff_plan(struct bn_kms_planner *planner, struct bn_kms_scene *scene,
+	uint64_t wanted, struct bn_kms_plan *plan)
 {
 	struct bn_kms_output *ko = bn_kms_output_of(scene->output);
 	struct search search = {.scene = scene, .composed = ~wanted};

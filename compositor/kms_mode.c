@@ -28,7 +28,8 @@ static uint32_t crtc_mask(int fd, const drmModeConnector *res, uint32_t *current
 
 int bn_kms_connector_read(int fd, uint32_t id, bool probe, struct bn_kms_connector *out)
 {
-	drmModeConnector *res = probe ? drmModeGetConnector(fd, id) : drmModeGetConnectorCurrent(fd, id);
+	drmModeConnector *res =
+		probe ? drmModeGetConnector(fd, id) : drmModeGetConnectorCurrent(fd, id);
 	const char *type;
 
 	*out = (struct bn_kms_connector){.id = id};

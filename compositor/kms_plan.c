@@ -23,8 +23,8 @@
 /* Planes that one layer is tried on. */
 #define TRIES 3
 
-int bn_kms_plan_try(struct bn_kms_planner *planner, struct bn_kms_scene *scene,
-	const struct bn_kms_plan *plan)
+int bn_kms_plan_try(
+	struct bn_kms_planner *planner, struct bn_kms_scene *scene, const struct bn_kms_plan *plan)
 {
 	if (planner->tests >= BN_KMS_TESTS_MAX)
 		return -EINVAL;
@@ -218,7 +218,8 @@ static int next_by_right(const struct bn_kms_scene *scene, uint64_t set)
 	int best = -1;
 
 	for (unsigned i = 0; i < scene->count; i++) {
-		if ((set & BIT(i)) && (best < 0 || scene->items[i].right >= scene->items[best].right))
+		if ((set & BIT(i)) &&
+			(best < 0 || scene->items[i].right >= scene->items[best].right))
 			best = (int)i;
 	}
 	return best;
@@ -284,8 +285,7 @@ static int search(
 	return one_by_one(planner, scene, wanted, reasons, plan);
 }
 
-static bool reuse_costly(
-	struct bn_kms_planner *planner, struct bn_kms_scene *scene, uint64_t cast)
+static bool reuse_costly(struct bn_kms_planner *planner, struct bn_kms_scene *scene, uint64_t cast)
 {
 	return planner->costly_cast == cast && planner->costly_uses < COSTLY_USES &&
 	       bn_kms_plan_is_right(scene, &planner->costly) &&

@@ -116,9 +116,9 @@ static void read_stacking(struct bn_kms_plane *plane)
 		return;
 	}
 	/* Kernels stack what has no zpos by its number, and drivers make the cursor last. */
-	plane->zpos = plane->type == DRM_PLANE_TYPE_PRIMARY ? 0
+	plane->zpos = plane->type == DRM_PLANE_TYPE_PRIMARY   ? 0
 		      : plane->type == DRM_PLANE_TYPE_OVERLAY ? 1
-							       : 1000;
+							      : 1000;
 }
 
 static const char *const encodings[] = {
@@ -135,16 +135,15 @@ static void read_colours(struct bn_kms_plane *plane)
 {
 	const struct bn_kms_prop *mode = &plane->props[BN_KMS_BLEND_MODE];
 
-	plane->blends = !mode->id ||
-			bn_kms_prop_enum(mode, "Pre-multiplied", &plane->premultiplied);
+	plane->blends =
+		!mode->id || bn_kms_prop_enum(mode, "Pre-multiplied", &plane->premultiplied);
 	for (unsigned i = 0; i < 3; i++) {
-		if (!bn_kms_prop_enum(&plane->props[BN_KMS_ENCODING], encodings[i],
-			    &plane->encodings[i]))
+		if (!bn_kms_prop_enum(
+			    &plane->props[BN_KMS_ENCODING], encodings[i], &plane->encodings[i]))
 			plane->encodings[i] = UINT64_MAX;
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		if (!bn_kms_prop_enum(
-			    &plane->props[BN_KMS_RANGE], ranges[i], &plane->ranges[i]))
+		if (!bn_kms_prop_enum(&plane->props[BN_KMS_RANGE], ranges[i], &plane->ranges[i]))
 			plane->ranges[i] = UINT64_MAX;
 	}
 }

@@ -50,8 +50,7 @@ static void copy_prop(struct bn_kms_prop *out, const drmModePropertyRes *prop, u
 	}
 	for (int i = 0; i < prop->count_enums && out->enums < BN_KMS_ENUMS_MAX; i++) {
 		out->enumeration[out->enums].value = prop->enums[i].value;
-		memcpy(out->enumeration[out->enums].name, prop->enums[i].name,
-			DRM_PROP_NAME_LEN);
+		memcpy(out->enumeration[out->enums].name, prop->enums[i].name, DRM_PROP_NAME_LEN);
 		out->enumeration[out->enums++].name[DRM_PROP_NAME_LEN - 1] = '\0';
 	}
 }

@@ -8,8 +8,8 @@
 
 #define BIT(i) (1ull << (i))
 
-static int add(drmModeAtomicReq *request, uint32_t object, const struct bn_kms_prop *prop,
-	uint64_t value)
+static int add(
+	drmModeAtomicReq *request, uint32_t object, const struct bn_kms_prop *prop, uint64_t value)
 {
 	if (prop->id == 0)
 		return 0;
@@ -166,10 +166,12 @@ int bn_kms_request_build(struct bn_kms_output *ko, const struct bn_kms_scene *sc
 	const struct bn_kms_plan *plan, int picture)
 {
 	uint64_t used = 0;
-	int r = 0;
+	int r;
 
 	drmModeAtomicSetCursor(ko->request, 0);
-	if (ko->modeset)
+	/* An empty request would bring no flip; this changes nothing. */
+	r = add(ko->request, ko->crtc, &ko->crtc_props[BN_KMS_ACTIVE], 1);
+	if (r == 0 && ko->modeset)
 		r = bn_kms_request_modeset(ko, ko->request);
 	for (unsigned i = 0; i < plan->count && r == 0; i++) {
 		if (plan->plane[i] < 0 || !(scene->present & BIT(i)))
@@ -205,7 +207,8 @@ int bn_kms_request_off(struct bn_kms_output *ko)
 int bn_kms_request_test(struct bn_kms_scene *scene, const struct bn_kms_plan *plan)
 {
 	struct bn_kms_output *ko = bn_kms_output_of(scene->output);
-	uint32_t flags = DRM_MODE_ATOMIC_TEST_ONLY | (ko->modeset ? DRM_MODE_ATOMIC_ALLOW_MODESET : 0);
+	uint32_t flags =
+		DRM_MODE_ATOMIC_TEST_ONLY | (ko->modeset ? DRM_MODE_ATOMIC_ALLOW_MODESET : 0);
 	int r = plan->picture >= 0 ? bn_kms_compose_prepare(ko) : 0;
 
 	if (r == 0)

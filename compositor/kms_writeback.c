@@ -12,6 +12,17 @@
 #include "kms_impl.h"
 
 #define BUFFERS 2
+/* A job that takes longer is not waited for, and there is no other: the next ones would be told of in its stead. Something
+ * else is looked at from then on. */
+#define JOB_MS 500
+/* A picture that nothing was written back of is committed again after so long, if none has followed it. */
+#define CAPTURE_REFRESHES 2
+/* Between jobs, for vkms (Linux 7.2): what it does after one would stop the next. */
+#define QUIRK_REST_MS 10
+/* And a commit that comes before a job is done may take it away. */
+#define QUIRK_HOLD_MS 100
+/* At the end; a CRTC that is switched off under a job may leave the driver in confusion. */
+#define LAST_JOB_MS 100
 
 struct bn_kms_writeback {
 	struct bn_kms_output *ko;
@@ -23,8 +34,10 @@ struct bn_kms_writeback {
 	int job;       /* the buffer that it writes to */
 	int ready;     /* that holds a picture; -1: none */
 	bool asked;    /* the request at hand has a job */
+	bool behind;   /* the last commit had none, because another was under way */
+	bool dead;     /* a job did not end */
 	bool flipped;  /* the job's commit has */
-	uint64_t job_when, job_seq, when, seq;
+	uint64_t job_ns, done_ns, job_when, job_seq, when, seq;
 };
 
 static bool has_format(int fd, const struct bn_kms_prop *prop, uint32_t fourcc)
@@ -108,8 +121,8 @@ int bn_kms_writeback_modeset(struct bn_kms_output *ko, drmModeAtomicReq *request
 
 	if (!wb)
 		return 0;
-	return drmModeAtomicAddProperty(request, wb->connector,
-		       wb->props[BN_KMS_CONNECTOR_CRTC_ID].id, ko->crtc) < 0
+	return drmModeAtomicAddProperty(
+		       request, wb->connector, wb->props[BN_KMS_CONNECTOR_CRTC_ID].id, ko->crtc) < 0
 		       ? -ENOMEM
 		       : 0;
 }
@@ -127,26 +140,6 @@ static int pick(struct bn_kms_output *ko)
 	if (!dumb->map && bn_kms_dumb_init(dumb, ko->card, config->width, config->height) < 0)
 		return -1;
 	return dumb->fb_opaque ? i : -1;
-}
-
-int bn_kms_writeback_add(struct bn_kms_output *ko, drmModeAtomicReq *request)
-{
-	struct bn_kms_writeback *wb = ko->writeback;
-	int buffer, r;
-
-	if (!wb || !ko->output->observer || wb->fence >= 0)
-		return 0;
-	buffer = pick(ko);
-	if (buffer < 0)
-		return 0;
-	r = drmModeAtomicAddProperty(request, wb->connector, wb->props[BN_KMS_WRITEBACK_FB_ID].id,
-		wb->dumb[buffer].fb_opaque);
-	if (r >= 0)
-		r = drmModeAtomicAddProperty(request, wb->connector,
-			wb->props[BN_KMS_WRITEBACK_FENCE].id, (uint64_t)(uintptr_t)&wb->fence);
-	wb->job = buffer;
-	wb->asked = true;
-	return r < 0 ? -ENOMEM : 0;
 }
 
 static void end_job(struct bn_kms_writeback *wb)
@@ -170,10 +163,46 @@ static bool finish_job(struct bn_kms_writeback *wb)
 	if (wb->fence < 0 || !wb->flipped || !is_written(wb))
 		return false;
 	wb->ready = wb->job;
+	wb->done_ns = bn_now_ns();
 	wb->when = wb->job_when;
 	wb->seq = wb->job_seq;
 	end_job(wb);
 	return true;
+}
+
+int bn_kms_writeback_add(struct bn_kms_output *ko, drmModeAtomicReq *request)
+{
+	struct bn_kms_writeback *wb = ko->writeback;
+	int buffer, r;
+
+	if (!wb || wb->dead || !ko->output->observer)
+		return 0;
+	finish_job(wb);
+	wb->behind = wb->fence >= 0 ||
+		     (ko->card->quirks && bn_now_ns() - wb->done_ns < QUIRK_REST_MS * BN_NS_PER_MS);
+	buffer = wb->behind ? -1 : pick(ko);
+	if (buffer < 0)
+		return 0;
+	r = drmModeAtomicAddProperty(request, wb->connector, wb->props[BN_KMS_WRITEBACK_FB_ID].id,
+		wb->dumb[buffer].fb_opaque);
+	if (r >= 0)
+		r = drmModeAtomicAddProperty(request, wb->connector,
+			wb->props[BN_KMS_WRITEBACK_FENCE].id, (uint64_t)(uintptr_t)&wb->fence);
+	wb->job = buffer;
+	wb->asked = true;
+	return r < 0 ? -ENOMEM : 0;
+}
+
+static void give_up_slow(struct bn_kms_writeback *wb)
+{
+	if (wb->fence < 0 || bn_now_ns() - wb->job_ns < JOB_MS * BN_NS_PER_MS)
+		return;
+	bn_warn("output %s: the display hardware writes nothing back any more: what is shown is "
+		"judged by "
+		"what it is given",
+		wb->ko->output->config.name);
+	wb->dead = true;
+	end_job(wb);
 }
 
 static int handle_fence(int fd, uint32_t mask, void *data)
@@ -207,6 +236,7 @@ void bn_kms_writeback_committed(struct bn_kms_output *ko, bool done)
 		return;
 	}
 	wb->flipped = false;
+	wb->job_ns = bn_now_ns();
 	if (wb->fence >= 0)
 		wb->source = wl_event_loop_add_fd(
 			ko->output->loop, wb->fence, WL_EVENT_READABLE, handle_fence, wb);
@@ -216,6 +246,9 @@ void bn_kms_writeback_flipped(struct bn_kms_output *ko, uint64_t when_ns)
 {
 	struct bn_kms_writeback *wb = ko->writeback;
 
+	if (wb && wb->behind)
+		ko->capture_ns = bn_pacer_now(&ko->output->pacer) +
+				 CAPTURE_REFRESHES * bn_pacer_period(&ko->output->pacer);
 	if (!wb || wb->fence < 0 || wb->flipped)
 		return;
 	wb->flipped = true;
@@ -237,15 +270,16 @@ int bn_kms_writeback_read(struct bn_kms_output *ko, const struct bn_rect *rect, 
 	if (!wb || !ko->output->observer)
 		return -ENOTSUP;
 	finish_job(wb);
+	give_up_slow(wb);
 	if (wb->ready < 0 || wb->seq != ko->output->shown_seq)
-		return wb->fence >= 0 ? -EAGAIN : -ENOTSUP;
+		return wb->fence >= 0 || (wb->behind && !wb->dead) ? -EAGAIN : -ENOTSUP;
 	dumb = &wb->dumb[wb->ready];
 	if ((uint64_t)rect->x + rect->width > dumb->width ||
 		(uint64_t)rect->y + rect->height > dumb->height)
 		return -EAGAIN;
 	for (uint32_t y = 0; y < rect->height; y++) {
-		const uint32_t *row = (const void *)(dumb->map +
-						     (size_t)((uint32_t)rect->y + y) * dumb->stride);
+		const uint32_t *row =
+			(const void *)(dumb->map + (size_t)((uint32_t)rect->y + y) * dumb->stride);
 
 		for (uint32_t x = 0; x < rect->width; x++)
 			*pixels++ = row[(uint32_t)rect->x + x] & 0xffffff;
@@ -254,12 +288,27 @@ int bn_kms_writeback_read(struct bn_kms_output *ko, const struct bn_rect *rect, 
 	return 0;
 }
 
+bool bn_kms_writeback_hold(const struct bn_kms_output *ko)
+{
+	return ko->card->quirks && bn_kms_writeback_busy(ko) &&
+	       bn_now_ns() - ko->writeback->job_ns < QUIRK_HOLD_MS * BN_NS_PER_MS;
+}
+
+bool bn_kms_writeback_busy(const struct bn_kms_output *ko)
+{
+	return ko->writeback && ko->writeback->fence >= 0 && !is_written(ko->writeback) &&
+	       bn_now_ns() - ko->writeback->job_ns < JOB_MS * BN_NS_PER_MS;
+}
+
 void bn_kms_writeback_finish(struct bn_kms_output *ko)
 {
 	struct bn_kms_writeback *wb = ko->writeback;
+	struct pollfd p = {.fd = wb ? wb->fence : -1, .events = POLLIN};
 
 	if (!wb)
 		return;
+	if (bn_kms_writeback_busy(ko))
+		poll(&p, 1, LAST_JOB_MS);
 	end_job(wb);
 	for (unsigned i = 0; i < BUFFERS; i++) {
 		if (wb->dumb[i].handle)

@@ -22,6 +22,8 @@ static const uint32_t yuv[] = {DRM_FORMAT_NV12, DRM_FORMAT_NV21, DRM_FORMAT_NV16
 	DRM_FORMAT_YUV444, DRM_FORMAT_YVU444, DRM_FORMAT_YUYV, DRM_FORMAT_YVYU, DRM_FORMAT_UYVY,
 	DRM_FORMAT_VYUY};
 
+bool scene_buffers_begin;
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 uint64_t scene_random_next(struct scene_random *random)
@@ -94,7 +96,8 @@ struct bn_buffer *scene_buffer(
 		.range = (enum bn_range)scene_random_below(random, 2),
 	};
 	struct bn_buffer *buffer;
-	uint32_t size = 4 * scene_random_below(random, 9);
+	uint32_t skipped = 4 * scene_random_below(random, 9);
+	uint32_t size = scene_buffers_begin ? 0 : skipped;
 	uint64_t *noise;
 
 	for (unsigned i = 0; i < format->planes; i++) {
@@ -105,7 +108,7 @@ struct bn_buffer *scene_buffer(
 		size += attrs.stride[i] * bn_format_rows(format, i, height);
 	}
 	size = (size + 4095) & ~4095u; /* dma-bufs are made of pages */
-	attrs.fd[0] = bn_memfd_create("test", size);
+	attrs.fd[0] = bn_memfd_create_pages("test", size);
 	noise = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, attrs.fd[0], 0);
 	CU_ASSERT_FATAL(noise != MAP_FAILED);
 	for (uint32_t i = 0; i < size / 8; i++)

@@ -32,6 +32,9 @@ struct scene_fixture {
 	unsigned count;
 };
 
+/* Pictures begin with their buffer's first byte: for hardware that takes no others. Default: anywhere. */
+extern bool scene_buffers_begin;
+
 /* A buffer of noise of that format and size in a memfd (with BN_TEST_DMABUF: dma-bufs); its planes lie anywhere. */
 struct bn_buffer *scene_buffer(
 	struct scene_random *random, uint32_t fourcc, uint32_t width, uint32_t height);
