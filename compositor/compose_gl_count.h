@@ -1,0 +1,14 @@
+/* Counts what is composed on a GPU, for compositor/gpu.h. Private to the compositor. */
+#ifndef BN_COMPOSITOR_COMPOSE_GL_COUNT_H
+#define BN_COMPOSITOR_COMPOSE_GL_COUNT_H
+
+#include "compositor/gpu.h"
+
+/* Whether the GPU may be used for a picture. */
+bool bn_gpu_begin(void);
+void bn_gpu_drawn(void);
+void bn_gpu_done(uint64_t gpu_ns);
+void bn_gpu_failed(void);
+void bn_gpu_lost(void);
+
+#endif

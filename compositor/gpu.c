@@ -1,0 +1,44 @@
+#include "compose_gl_count.h"
+
+static struct bn_gpu_hooks hooks;
+static struct bn_gpu_totals totals;
+
+void bn_gpu_set_hooks(const struct bn_gpu_hooks *to)
+{
+	hooks = to ? *to : (struct bn_gpu_hooks){0};
+}
+
+void bn_gpu_totals(struct bn_gpu_totals *out)
+{
+	*out = totals;
+}
+
+bool bn_gpu_begin(void)
+{
+	return !hooks.begin || hooks.begin(hooks.data);
+}
+
+void bn_gpu_drawn(void)
+{
+	totals.pictures++;
+}
+
+void bn_gpu_done(uint64_t gpu_ns)
+{
+	totals.measured++;
+	totals.gpu_ns += gpu_ns;
+	if (gpu_ns > totals.max_ns)
+		totals.max_ns = gpu_ns;
+	if (hooks.done)
+		hooks.done(hooks.data, gpu_ns);
+}
+
+void bn_gpu_failed(void)
+{
+	totals.failed++;
+}
+
+void bn_gpu_lost(void)
+{
+	totals.lost++;
+}

@@ -1,0 +1,30 @@
+/* What the compositor does on a GPU, for whoever shares that GPU out. Outputs on a display controller compose
+ * there when the machine has one; a person finds how in docs/compositor.md. One thread: the event loop's. */
+#ifndef BN_COMPOSITOR_GPU_H
+#define BN_COMPOSITOR_GPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bn_gpu_hooks {
+	/* A picture is about to be composed. It waits for nobody: false makes the CPU draw this one. May be NULL. */
+	bool (*begin)(void *data);
+	/* So long the GPU worked on one that was begun; told when it is known, which is one or more pictures
+	 * later. Not told of pictures that failed. May be NULL. */
+	void (*done)(void *data, uint64_t gpu_ns);
+	void *data;
+};
+
+/* Of the whole process; copied. NULL ends it. */
+void bn_gpu_set_hooks(const struct bn_gpu_hooks *hooks);
+
+struct bn_gpu_totals {
+	uint64_t pictures;       /* composed by a GPU */
+	uint64_t measured;       /* of them, those whose time is known */
+	uint64_t gpu_ns, max_ns; /* that these took, all of them and the longest */
+	uint64_t failed;         /* that the CPU had to draw after all */
+	uint64_t lost;           /* contexts lost */
+};
+void bn_gpu_totals(struct bn_gpu_totals *out);
+
+#endif
