@@ -1,33 +1,17 @@
-/* Life of the arbiter, its thread, and what the main thread asks of it. */
+/* Life of the arbiter, and what it has to say. */
 #include "arbiter_priv.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <wayland-server-core.h>
 
 #include "common/fd.h"
 #include "common/log.h"
-
-#define LATE_NS (5 * BN_NS_PER_MS)
-#define LATE_AGAIN_NS BN_NS_PER_S
-/* A wake-up that is due: still a moment later, so that no fault can keep the processor busy. */
-#define SOONEST_NS (20 * BN_NS_PER_US)
-/* While others wait for a frame grant to be used or not. */
-#define FRAME_POLL_MIN_NS (100 * BN_NS_PER_US)
-#define FRAME_POLL_MAX_NS BN_NS_PER_MS
-
-/* A bell may ring that often in a row, and once more in each stretch of time; then it is not heard
- * until the stretch is over. A renderer that rings without end would keep a thread busy that goes
- * before everybody else's. */
-#define RINGS_MAX 32u
-#define RING_NS (100 * BN_NS_PER_US)
 
 /* ---- events ---- */
 
@@ -64,268 +48,6 @@ static int handle_events(int fd, uint32_t mask, void *data)
 	return 0;
 }
 
-/* ---- who is there ---- */
-
-bool bn_arbiter_others_ask(const struct bn_arbiter *a, unsigned vm)
-{
-	for (uint64_t m = a->attached & ~BN_VM_BIT(vm); m; m &= m - 1) {
-		const struct bn_arbiter_vm_state *v = &a->vm[bn_arbiter_first(m)];
-		if (v->asking && !v->policy_held)
-			return true;
-	}
-	return false;
-}
-
-bool bn_arbiter_others_active(const struct bn_arbiter *a, unsigned vm)
-{
-	return (a->active & ~BN_VM_BIT(vm)) != 0;
-}
-
-static bool recently(const struct bn_arbiter_vm_state *v, uint64_t now)
-{
-	return v->active_ns != 0 && now - v->active_ns < BN_ARBITER_ACTIVE_NS;
-}
-
-static void find_active(struct bn_arbiter *a, uint64_t now)
-{
-	uint64_t before = a->active;
-	a->active = a->safety = 0;
-	for (uint64_t m = a->attached; m; m &= m - 1) {
-		unsigned i = bn_arbiter_first(m);
-		const struct bn_arbiter_vm_state *v = &a->vm[i];
-		bool safety = v->params.policy.vm_class == BN_CLASS_SAFETY;
-		if (v->policy_held)
-			continue;
-		if (safety || v->asking || v->holding || recently(v, now))
-			a->active |= BN_VM_BIT(i);
-		if (safety)
-			a->safety |= BN_VM_BIT(i);
-	}
-	for (uint64_t m = a->active != before ? a->attached : 0; m; m &= m - 1)
-		bn_arbiter_publish_limits(a, bn_arbiter_first(m), now);
-}
-
-void bn_arbiter_update_hold(struct bn_arbiter *a, unsigned vm, uint64_t now)
-{
-	struct bn_arbiter_vm_state *v = &a->vm[vm];
-	/* What did not end, or does not move, gets no more until it does. */
-	bool hold = v->hold || v->quarantined || v->watch.punished || v->watch.tripped ||
-		    v->watch.silent;
-	if (hold == v->policy_held)
-		return;
-	v->policy_held = hold;
-	bn_policy_hold(a->policy, vm, hold, now);
-}
-
-/* ---- the thread ---- */
-
-/* How soon the watch has to look at that VM; 0: not at all. */
-static uint64_t tick_of(const struct bn_arbiter *a, unsigned vm, uint64_t now)
-{
-	const struct bn_arbiter_vm_state *v = &a->vm[vm];
-	const struct bn_arbiter_watch *w = &v->watch;
-	if (a->config.policy == BN_POLICY_NONE && !v->cpu)
-		return 0;
-	if (w->punished || w->tripped || w->silent || v->revoking)
-		return BN_ARBITER_TICK_NS;
-	if (a->config.policy == BN_POLICY_NONE)
-		return 0;
-	if (v->asking || (v->holding && v->kind != BN_GRANT_LEASE) || recently(v, now))
-		return BN_ARBITER_TICK_NS;
-	return v->class_known && v->cpu_class == BN_CPU_SAFETY ? BN_ARBITER_SLOW_TICK_NS : 0;
-}
-
-static void plan_tick(struct bn_arbiter *a, uint64_t now)
-{
-	uint64_t in = 0;
-	for (uint64_t m = a->attached; m; m &= m - 1) {
-		uint64_t t = tick_of(a, bn_arbiter_first(m), now);
-		if (t != 0 && (in == 0 || t < in))
-			in = t;
-	}
-	a->tick_ns = in == 0 ? UINT64_MAX : a->last_tick_ns + in;
-	if (a->tick_ns < now) /* the first after a pause */
-		a->tick_ns = now;
-	for (uint64_t m = a->attached; m; m &= m - 1) {
-		uint64_t deadline = bn_arbiter_watch_deadline(a, bn_arbiter_first(m));
-		/* A past one was looked at: it goes by processor time. */
-		if (deadline > now && deadline < a->tick_ns)
-			a->tick_ns = deadline + 1;
-	}
-}
-
-static void tick(struct bn_arbiter *a, uint64_t now)
-{
-	a->last_tick_ns = now;
-	for (uint64_t m = a->attached; m; m &= m - 1) {
-		bn_arbiter_look(a, bn_arbiter_first(m), now);
-		bn_arbiter_watch_tick(a, bn_arbiter_first(m), now);
-	}
-}
-
-void bn_arbiter_ring(struct bn_arbiter *a, unsigned vm)
-{
-	a->ringing |= BN_VM_BIT(vm);
-}
-
-/* Only now: to wake somebody takes longer than to decide. */
-static void ring_all(struct bn_arbiter *a)
-{
-	for (uint64_t m = a->ringing & a->attached; m; m &= m - 1)
-		bn_event_signal(a->vm[bn_arbiter_first(m)].renderer_bell);
-	a->ringing = 0;
-}
-
-/* Whose page says something that no bell tells of: whether a frame grant is used. The others' are looked
- * at when they ring, when their lease is revoked, and by the watch. */
-static uint64_t silent_pages(const struct bn_arbiter *a)
-{
-	uint64_t mask = 0;
-	for (uint64_t m = a->attached; m; m &= m - 1) {
-		const struct bn_arbiter_vm_state *v = &a->vm[bn_arbiter_first(m)];
-		if (v->holding && v->kind == BN_GRANT_FRAME)
-			mask |= m & -m;
-	}
-	return mask;
-}
-
-/* rang: those whose bell did. */
-static void step(struct bn_arbiter *a, uint64_t rang, uint64_t now)
-{
-	for (uint64_t m = (rang | silent_pages(a)) & a->attached; m; m &= m - 1)
-		bn_arbiter_look(a, bn_arbiter_first(m), now);
-	find_active(a, now);
-	bn_arbiter_decide(a, now);
-	uint64_t done = bn_now_ns();
-	bn_histogram_add(&a->totals.decision, done > now ? done - now : 0);
-	ring_all(a);
-	if (now >= a->tick_ns) {
-		tick(a, now);
-		find_active(a, now);
-		bn_arbiter_decide(a, now);
-		ring_all(a);
-	}
-	plan_tick(a, now);
-}
-
-static uint64_t least(uint64_t x, uint64_t y)
-{
-	return x < y ? x : y;
-}
-
-/* When something has to be looked at that no bell tells of. */
-static uint64_t wake_time(const struct bn_arbiter *a, uint64_t now)
-{
-	uint64_t wake = least(a->policy_wake_ns, a->tick_ns);
-	for (uint64_t m = a->attached; m; m &= m - 1) {
-		unsigned i = bn_arbiter_first(m);
-		const struct bn_arbiter_vm_state *v = &a->vm[i];
-		if (v->muted)
-			wake = least(wake, v->rings_at_ns + RING_NS);
-		if (v->holding && v->kind == BN_GRANT_FRAME && bn_arbiter_others_ask(a, i)) {
-			uint64_t poll_ns = least(v->params.policy.gap_ns / 2, FRAME_POLL_MAX_NS);
-			wake = least(wake, now + (poll_ns > FRAME_POLL_MIN_NS
-								 ? poll_ns
-								 : FRAME_POLL_MIN_NS));
-		}
-	}
-	return wake;
-}
-
-/* Whether the bell is listened to. */
-static bool may_ring(struct bn_arbiter_vm_state *v, uint64_t now)
-{
-	uint64_t stretches = (now - v->rings_at_ns) / RING_NS;
-	if (stretches > 0) {
-		v->rings = stretches >= v->rings ? 0 : v->rings - (unsigned)stretches;
-		v->rings_at_ns = now;
-	}
-	v->muted = v->rings >= RINGS_MAX;
-	return !v->muted;
-}
-
-struct ears {
-	struct pollfd fds[BN_POLICY_VMS_MAX + 1];
-	unsigned vm[BN_POLICY_VMS_MAX + 1];
-	nfds_t count;
-};
-
-static void listen_to(struct bn_arbiter *a, struct ears *ears, uint64_t now)
-{
-	ears->fds[0] = (struct pollfd){.fd = a->control, .events = POLLIN};
-	ears->count = 1;
-	for (uint64_t m = a->attached; m; m &= m - 1) {
-		unsigned i = bn_arbiter_first(m);
-		struct bn_arbiter_vm_state *v = &a->vm[i];
-		if (!may_ring(v, now))
-			continue;
-		ears->fds[ears->count] = (struct pollfd){.fd = v->bell, .events = POLLIN};
-		ears->vm[ears->count++] = i;
-	}
-}
-
-/* Whose bell rang; all, when the main thread did. The fds may be others by now: a bell that rings is one
- * that is there. */
-static uint64_t heard(struct bn_arbiter *a, const struct ears *ears)
-{
-	uint64_t rang = 0;
-	if (ears->fds[0].revents) {
-		bn_event_drain(a->control);
-		rang = a->attached;
-	}
-	for (nfds_t i = 1; i < ears->count; i++) {
-		struct bn_arbiter_vm_state *v = &a->vm[ears->vm[i]];
-		if (!ears->fds[i].revents || !v->attached || v->bell != ears->fds[i].fd)
-			continue;
-		bn_event_drain(v->bell);
-		v->rings++;
-		rang |= BN_VM_BIT(ears->vm[i]);
-	}
-	return rang;
-}
-
-static void note_lateness(struct bn_arbiter *a, uint64_t wake, uint64_t now)
-{
-	if (wake == UINT64_MAX || now < wake || now - wake < LATE_NS)
-		return;
-	a->totals.late++;
-	bn_trace_add(a->config.trace, BN_TRACE_LATE, BN_TRACE_NO_VM, now, now, now - wake, 0);
-	if (a->late_at_ns != 0 && now - a->late_at_ns < LATE_AGAIN_NS)
-		return;
-	a->late_at_ns = now;
-	bn_arbiter_emit(a, BN_ARBITER_LATE, BN_POLICY_VMS_MAX, now, now - wake, LATE_NS);
-}
-
-static struct timespec timeout_until(uint64_t wake, uint64_t now)
-{
-	uint64_t ns = wake > now + SOONEST_NS ? wake - now : SOONEST_NS;
-	return (struct timespec){
-		.tv_sec = (time_t)(ns / BN_NS_PER_S), .tv_nsec = (long)(ns % BN_NS_PER_S)};
-}
-
-static void *run(void *data)
-{
-	struct bn_arbiter *a = data;
-	struct ears ears;
-	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
-	pthread_mutex_lock(&a->lock);
-	while (!a->quit) {
-		uint64_t now = bn_now_ns();
-		listen_to(a, &ears, now);
-		uint64_t wake = wake_time(a, now);
-		struct timespec timeout = timeout_until(wake, now);
-		pthread_mutex_unlock(&a->lock);
-		int n = ppoll(ears.fds, ears.count, wake == UINT64_MAX ? NULL : &timeout, NULL);
-		now = bn_now_ns();
-		pthread_mutex_lock(&a->lock);
-		a->totals.wakeups++;
-		note_lateness(a, wake, now);
-		step(a, n > 0 ? heard(a, &ears) : 0, now);
-	}
-	pthread_mutex_unlock(&a->lock);
-	return NULL;
-}
-
 /* ---- life ---- */
 
 static void warn_realtime(int error)
@@ -356,7 +78,7 @@ static void *begin(void *data)
 	pthread_cond_signal(start->changed);
 	pthread_mutex_unlock(start->lock);
 	/* bn_arbiter_create() lets go of it when all is set up. */
-	return run(a);
+	return bn_arbiter_run(a);
 }
 
 static int start_thread(struct bn_arbiter *a)

@@ -76,10 +76,15 @@ static void trace_grant(struct bn_arbiter *a, unsigned vm, uint64_t now)
 {
 	const struct bn_arbiter_vm_state *v = &a->vm[vm];
 	uint64_t used = v->page.gpu_ns - least(v->gpu_at_grant_ns, v->page.gpu_ns);
-	bn_trace_add(a->config.trace, BN_TRACE_GRANT, vm, v->granted_ns, now, used, v->kind);
-	if (used > 0 && v->kind == BN_GRANT_BATCH)
-		bn_trace_add(a->config.trace, BN_TRACE_BATCH, vm,
-			now - least(used, now - v->granted_ns), now, v->page.batch_predicted_ns, 0);
+	const struct bn_arbiter_note grant = {
+		BN_TRACE_GRANT, vm, v->kind, v->granted_ns, now, used};
+	bn_arbiter_note(a, &grant);
+	if (used == 0 || v->kind != BN_GRANT_BATCH)
+		return;
+	uint64_t start = now - least(used, now - v->granted_ns);
+	const struct bn_arbiter_note batch = {
+		BN_TRACE_BATCH, vm, 0, start, now, v->page.batch_predicted_ns};
+	bn_arbiter_note(a, &batch);
 }
 
 static void finish(struct bn_arbiter *a, unsigned vm, uint64_t now)
@@ -212,8 +217,8 @@ static void give(struct bn_arbiter *a, const struct bn_policy_decision *d, uint6
 	if (!v->asking)
 		return;
 	v->asking = false;
-	bn_histogram_add(&v->wait, since(now, v->ask_ns));
-	bn_trace_add(a->config.trace, BN_TRACE_WAIT, d->vm, v->ask_ns, now, 0, 0);
+	const struct bn_arbiter_note wait = {BN_TRACE_WAIT, d->vm, 0, v->ask_ns, now, 0};
+	bn_arbiter_note(a, &wait);
 }
 
 /* Dekker's algorithm, see protocol/grant.h: `revoked` first, then `busy`. */

@@ -1,6 +1,8 @@
 /* The arbiter's inside.
  *
- *	arbiter.c        life, the thread, what the main thread asks for
+ *	arbiter.c        life, events
+ *	arbiter_thread.c when it looks, decides and wakes others
+ *	arbiter_call.c   what the main thread asks for
  *	arbiter_page.c   the page pair: made, read with every number bounded, written
  *	arbiter_grant.c  what the pages say goes to the policy, what it decides goes to the pages
  *	arbiter_watch.c  batches that do not end, grants that are not used, work without a grant
@@ -26,6 +28,7 @@ struct wl_event_source;
 /* A VM that did something within that time may come back at any moment. */
 #define BN_ARBITER_ACTIVE_NS BN_NS_PER_S
 #define BN_ARBITER_EVENTS 128u
+#define BN_ARBITER_NOTES 64u
 #define BN_ARBITER_TRIPS_MAX 60u
 
 /* How a renderer is kept from the processor, the gentler first. */
@@ -120,6 +123,13 @@ struct bn_arbiter_vm_state {
 	uint64_t trips, quarantines, ignored;
 };
 
+/* For the trace, when there is time. */
+struct bn_arbiter_note {
+	enum bn_trace_kind kind;
+	unsigned vm, detail;
+	uint64_t start_ns, end_ns, value;
+};
+
 struct bn_arbiter {
 	struct bn_arbiter_config config;
 	bool may_raise; /* see bn_cpu_may_raise() */
@@ -140,6 +150,8 @@ struct bn_arbiter {
 	struct bn_arbiter_totals totals;
 	struct bn_arbiter_event events[BN_ARBITER_EVENTS];
 	uint64_t event_first, event_next;
+	struct bn_arbiter_note notes[BN_ARBITER_NOTES];
+	unsigned note_count;
 };
 
 /* Those below are called with the lock held. */
@@ -147,6 +159,11 @@ struct bn_arbiter {
 /* ---- arbiter.c ---- */
 void bn_arbiter_emit(struct bn_arbiter *a, enum bn_arbiter_event_kind kind, unsigned vm,
 	uint64_t now, uint64_t value, uint64_t limit);
+
+/* ---- arbiter_thread.c ---- */
+void *bn_arbiter_run(void *arbiter);
+/* Goes to the trace when the thread has made its decision. */
+void bn_arbiter_note(struct bn_arbiter *a, const struct bn_arbiter_note *note);
 /* Its renderer hears of what was written for it when the thread has made its decision. */
 void bn_arbiter_ring(struct bn_arbiter *a, unsigned vm);
 /* Another VM wants the GPU and does not have it. */
