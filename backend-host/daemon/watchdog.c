@@ -1,7 +1,8 @@
 /* Watches, their covers and the outputs that they are on.
  *
- *   vblank ──▶ look() at each watch of the output ──▶ the judge ──▶ changed() ──▶ settle(): covers, boot picture, events, hooks
- *   timer ───▶ the judge's deadlines (a picture that does not come tells nobody) ──▶ …
+ *   vblank ──▶ look() at each watch of the output ──▶ the judge ──▶ changed() ──▶ settle():
+ *   timer ───▶ the judge's deadlines (a picture that does not come tells nobody)   covers, boot
+ *                                                                      picture, events, hooks
  *
  * While something covers a region, what is scanned out there is the cover; then the layers below
  * are put together by the CPU, and judged in its place. */
