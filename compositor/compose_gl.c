@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xf86drm.h>
 
@@ -50,21 +51,33 @@ static bool take(char *out, size_t size, const char *node)
 	return true;
 }
 
-/* The display controller's own GPU, else (a system on a chip has the two apart) the first there is. */
-static bool find_node(int card_fd, char *out, size_t size)
+static bool take_from(char *out, size_t size, const drmDevice *device)
 {
-	char *own = card_fd >= 0 ? drmGetRenderDeviceNameFromFd(card_fd) : NULL;
-	drmDevicePtr devices[DEVICES_MAX];
-	bool found = take(out, size, own);
-	int n;
+	return (device->available_nodes & 1 << DRM_NODE_RENDER) &&
+	       take(out, size, device->nodes[DRM_NODE_RENDER]);
+}
 
-	free(own);
-	if (found)
-		return true;
-	n = drmGetDevices2(0, devices, DEVICES_MAX);
+static bool take_own(char *out, size_t size, dev_t card)
+{
+	drmDevicePtr device;
+	bool found;
+
+	if (card == 0 || drmGetDeviceFromDevId(card, 0, &device) < 0)
+		return false;
+	found = take_from(out, size, device);
+	drmFreeDevice(&device);
+	return found;
+}
+
+/* The display controller's own GPU, else (a system on a chip has the two apart) the first there is. */
+static bool find_node(dev_t card, char *out, size_t size)
+{
+	drmDevicePtr devices[DEVICES_MAX];
+	bool found = take_own(out, size, card);
+	int n = found ? 0 : drmGetDevices2(0, devices, DEVICES_MAX);
+
 	for (int i = 0; i < n && !found; i++)
-		found = (devices[i]->available_nodes & 1 << DRM_NODE_RENDER) &&
-			take(out, size, devices[i]->nodes[DRM_NODE_RENDER]);
+		found = take_from(out, size, devices[i]);
 	if (n > 0)
 		drmFreeDevices(devices, n);
 	return found;
@@ -75,8 +88,13 @@ static bool find_node(int card_fd, char *out, size_t size)
 static void *open_beside(void *data)
 {
 	struct bn_compose_gl *gl = data;
-	bool ok = bn_compose_gl_open(&gl->c, gl->node);
+	bool ok = false;
 
+	if (!gl->software && gl->node[0] == '\0' &&
+		!find_node(gl->card, gl->node, sizeof(gl->node)))
+		gl->c.why = "there is no GPU";
+	else
+		ok = bn_compose_gl_open(&gl->c, gl->node);
 	atomic_store_explicit(&gl->state, ok ? BN_COMPOSE_GL_OPENED : BN_COMPOSE_GL_REFUSED,
 		memory_order_release);
 	return NULL;
@@ -105,6 +123,7 @@ static bool start(struct bn_compose_gl *gl)
 struct bn_compose_gl *bn_compose_gl_create(int card_fd, const char *name)
 {
 	struct bn_compose_gl *gl;
+	struct stat st;
 
 	if (bn_compose_gl_use == BN_COMPOSE_GL_NEVER)
 		return NULL;
@@ -115,34 +134,39 @@ struct bn_compose_gl *bn_compose_gl_create(int card_fd, const char *name)
 	wl_list_init(&gl->sources);
 	wl_list_init(&gl->targets);
 	gl->wait_ns = RETRY_FIRST_NS;
-	if ((bn_compose_gl_use == BN_COMPOSE_GL_AUTO &&
-		    !find_node(card_fd, gl->node, sizeof(gl->node))) ||
-		!start(gl)) {
+	gl->software = bn_compose_gl_use == BN_COMPOSE_GL_SOFTWARE;
+	if (card_fd >= 0 && fstat(card_fd, &st) == 0)
+		gl->card = st.st_rdev;
+	if (!start(gl)) {
 		free(gl);
 		return NULL;
 	}
 	return gl;
 }
 
-static const char *blend_text(const struct bn_compose_gl_context *c)
+static void say_refused(const struct bn_compose_gl *gl)
 {
-	return c->blend == BN_COMPOSE_GL_ROUGH ? ", transparency to within one of 255" : "";
+	if (gl->software || gl->node[0] == '\0')
+		bn_info("%s: pictures are composed by the CPU: %s", gl->name, gl->c.why);
+	else
+		bn_info("%s: pictures are composed by the CPU: %s: %s", gl->name, gl->node,
+			gl->c.why);
 }
 
 static void settle(struct bn_compose_gl *gl, int state)
 {
-	const char *where = gl->node[0] ? gl->node : "Mesa's rasteriser";
-
 	pthread_join(gl->thread, NULL);
 	if (state == BN_COMPOSE_GL_REFUSED) {
-		bn_info("%s: pictures are composed by the CPU: %s: %s", gl->name, where, gl->c.why);
+		say_refused(gl);
 		atomic_store(&gl->state, BN_COMPOSE_GL_DEAD);
 		return;
 	}
-	bn_info("%s: pictures are composed by %s (%s)%s%s%s", gl->name, gl->c.renderer, where,
+	bn_info("%s: pictures are composed by %s%s%s%s%s", gl->name, gl->c.renderer,
+		gl->node[0] ? " on " : "", gl->node,
 		gl->c.high ? ", at high priority" : ", at the priority of everybody",
-		gl->c.has_fences ? "" : ", waiting for each (no EGL_ANDROID_native_fence_sync)",
-		blend_text(&gl->c));
+		gl->c.has_fences ? "" : ", waiting for each (no EGL_ANDROID_native_fence_sync)");
+	if (gl->c.blend == BN_COMPOSE_GL_ROUGH)
+		bn_info("%s: its transparency is exact to within one of 255", gl->name);
 	gl->generation++;
 	memset(gl->busy, 0, sizeof(gl->busy));
 	atomic_store(&gl->state, BN_COMPOSE_GL_READY);

@@ -20,8 +20,8 @@ extern enum bn_compose_gl_use bn_compose_gl_use;
 struct bn_compose_gl; /* opaque */
 struct bn_compose_gl_target;
 
-/* card_fd: the display controller's, which may have a GPU of its own (-1: none); name: of it, for messages. NULL: no
- * GPU here, or not part of this build. */
+/* card_fd: the display controller's, which may have a GPU of its own (-1: none); name: of it, for messages. Looks for a
+ * GPU and starts EGL on it, beside the loop. NULL: there can be none. */
 struct bn_compose_gl *bn_compose_gl_create(int card_fd, const char *name);
 /* Its targets must be gone. Waits until EGL has started, if it is about to. NULL is allowed. */
 void bn_compose_gl_destroy(struct bn_compose_gl *gl);

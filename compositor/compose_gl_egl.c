@@ -160,7 +160,6 @@ static bool open_context(struct bn_compose_gl_context *c, const char *node)
 	glGenTextures(1, &c->cursor);
 	bn_compose_gl_texture_init(GL_TEXTURE_2D, c->cursor);
 	glTexStorage2D(GL_TEXTURE_2D, 1, GL_RGBA8, BN_CURSOR_SIZE, BN_CURSOR_SIZE);
-	glDisable(GL_DITHER);
 	glEnable(GL_SCISSOR_TEST);
 	glPixelStorei(GL_UNPACK_ALIGNMENT, 1);
 	c->why = "it reports errors";

@@ -71,7 +71,9 @@ enum bn_compose_gl_state {
 };
 
 struct bn_compose_gl {
-	char name[64], node[64];
+	char name[64], node[64]; /* node: "" until it is found, and for Mesa's rasteriser */
+	dev_t card;              /* 0: none */
+	bool software;
 	_Atomic int state;
 	pthread_t thread;
 	struct bn_compose_gl_context c;

@@ -256,8 +256,6 @@ static bool blend_probe(void)
 
 	if (!ok)
 		return false;
-	glViewport(0, 0, PROBE, PROBE);
-	glDisable(GL_DITHER);
 	ok = draw_probe(probe_below);
 	glEnable(GL_BLEND);
 	glBlendFunc(GL_ONE, GL_ONE_MINUS_SRC_ALPHA);
@@ -270,26 +268,32 @@ static bool blend_probe(void)
 	return ok;
 }
 
-static bool blends_exactly(void)
-{
+struct scratch {
 	GLuint buffer, frame;
-	bool ok;
+};
 
-	glGenRenderbuffers(1, &buffer);
-	glBindRenderbuffer(GL_RENDERBUFFER, buffer);
+static bool scratch_init(struct scratch *scratch)
+{
+	glGenRenderbuffers(1, &scratch->buffer);
+	glBindRenderbuffer(GL_RENDERBUFFER, scratch->buffer);
 	glRenderbufferStorage(GL_RENDERBUFFER, GL_RGBA8, PROBE, PROBE);
-	glGenFramebuffers(1, &frame);
-	glBindFramebuffer(GL_FRAMEBUFFER, frame);
-	glFramebufferRenderbuffer(GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0, GL_RENDERBUFFER, buffer);
-	ok = glCheckFramebufferStatus(GL_FRAMEBUFFER) == GL_FRAMEBUFFER_COMPLETE && blend_probe();
-	glDeleteFramebuffers(1, &frame);
-	glDeleteRenderbuffers(1, &buffer);
-	return ok;
+	glGenFramebuffers(1, &scratch->frame);
+	glBindFramebuffer(GL_FRAMEBUFFER, scratch->frame);
+	glFramebufferRenderbuffer(
+		GL_FRAMEBUFFER, GL_COLOR_ATTACHMENT0, GL_RENDERBUFFER, scratch->buffer);
+	glViewport(0, 0, PROBE, PROBE);
+	return glCheckFramebufferStatus(GL_FRAMEBUFFER) == GL_FRAMEBUFFER_COMPLETE;
+}
+
+static void scratch_finish(struct scratch *scratch)
+{
+	glDeleteFramebuffers(1, &scratch->frame);
+	glDeleteRenderbuffers(1, &scratch->buffer);
 }
 
 static void choose_blend(struct bn_compose_gl_context *c)
 {
-	if (blends_exactly())
+	if (blend_probe())
 		c->blend = BN_COMPOSE_GL_FIXED;
 	else if (epoxy_has_gl_extension("GL_EXT_shader_framebuffer_fetch"))
 		c->blend = BN_COMPOSE_GL_FETCH;
@@ -297,16 +301,50 @@ static void choose_blend(struct bn_compose_gl_context *c)
 		c->blend = BN_COMPOSE_GL_ROUGH;
 }
 
-bool bn_compose_gl_programs_init(struct bn_compose_gl_context *c)
+/* Drivers make the machine's code when a program draws first: here, not in the loop. */
+static void warm_up(const struct bn_compose_gl_context *c)
 {
-	choose_blend(c);
-	c->why = "its driver does not compile what is needed";
+	for (unsigned i = 0; i < BN_COMPOSE_GL_KINDS * 2; i++) {
+		const struct bn_compose_gl_program *p = &c->programs[i / 2][i % 2];
+
+		if (p->id == 0)
+			continue;
+		glUseProgram(p->id);
+		glDisable(GL_BLEND);
+		glDrawArrays(GL_TRIANGLES, 0, 3);
+		glEnable(GL_BLEND);
+		glDrawArrays(GL_TRIANGLES, 0, 3);
+	}
+	glDisable(GL_BLEND);
+	glFinish();
+}
+
+static bool make_all(struct bn_compose_gl_context *c)
+{
 	for (int scaled = 0; scaled < 2; scaled++) {
 		if (!make(c, BN_COMPOSE_GL_RGB, scaled) || !make(c, BN_COMPOSE_GL_YUV, scaled))
 			return false;
 		if (c->has_external && !make(c, BN_COMPOSE_GL_EXTERNAL, scaled))
 			c->has_external = false;
 	}
-	glUseProgram(0);
 	return true;
+}
+
+bool bn_compose_gl_programs_init(struct bn_compose_gl_context *c)
+{
+	struct scratch scratch;
+	bool ok;
+
+	c->why = "its driver does not compile what is needed";
+	glDisable(GL_DITHER);
+	ok = scratch_init(&scratch);
+	if (ok) {
+		choose_blend(c);
+		ok = make_all(c);
+	}
+	if (ok)
+		warm_up(c);
+	glUseProgram(0);
+	scratch_finish(&scratch);
+	return ok;
 }

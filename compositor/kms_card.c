@@ -265,6 +265,7 @@ static int start_listening(struct bn_kms_card *card)
 
 static void card_destroy(struct bn_kms_card *card)
 {
+	bn_compose_gl_destroy(card->gl);
 	bn_kms_hotplug_stop(card);
 	bn_kms_probe_destroy(card->probe);
 	if (card->events)

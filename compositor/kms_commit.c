@@ -161,6 +161,8 @@ static int show(struct bn_kms_output *ko, const struct bn_kms_plan *plan)
 	r = send(ko, plan, picture);
 	if (r < 0)
 		return r;
+	if (picture >= 0)
+		bn_kms_compose_committed(ko, picture);
 	hold(ko, plan, picture);
 	claim_planes(ko);
 	note_plan(ko, plan);

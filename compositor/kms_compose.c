@@ -1,13 +1,18 @@
-/* The one composed picture of an output: what has no plane, drawn by the CPU, each time only where something changed. Up to
- * three buffers take turns; each knows what has changed since it was drawn. */
+/* The one composed picture of an output: what has no plane, drawn by a GPU or by the CPU, each time only where something
+ * changed. Up to three buffers take turns; each knows what has changed since it was drawn. */
 #include <drm_mode.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <xf86drm.h>
 
+#include "common/fd.h"
 #include "common/log.h"
 #include "kms_impl.h"
 
 #define BIT(i) (1ull << (i))
+#define FENCE_MS 100
 
 static void add_rect(pixman_region32_t *region, const struct bn_rect *rect)
 {
@@ -30,8 +35,10 @@ static void set_up(struct bn_kms_output *ko)
 
 	if (p->set_up)
 		return;
-	for (unsigned i = 0; i < BN_KMS_PICTURES; i++)
+	for (unsigned i = 0; i < BN_KMS_PICTURES; i++) {
 		pixman_region32_init(&p->stale[i]);
+		p->fence[i] = -1;
+	}
 	pixman_region32_init(&p->damage);
 	p->latest = -1;
 	p->set_up = true;
@@ -76,6 +83,8 @@ void bn_kms_compose_finish(struct bn_kms_output *ko)
 	if (!p->set_up)
 		return;
 	for (unsigned i = 0; i < BN_KMS_PICTURES; i++) {
+		bn_compose_gl_target_destroy(p->target[i]);
+		bn_fd_close(&p->fence[i]);
 		if (p->image[i])
 			pixman_image_unref(p->image[i]);
 		if (p->dumb[i].handle)
@@ -278,23 +287,123 @@ static void copy_region(pixman_image_t *to, pixman_image_t *from, pixman_region3
 			box[i].x1, box[i].y1, box[i].x2 - box[i].x1, box[i].y2 - box[i].y1);
 }
 
-static int draw_picture(struct bn_kms_output *ko, const struct bn_kms_plan *plan, int index)
+static int draw_by_cpu(struct bn_kms_output *ko, const struct bn_kms_plan *plan, int index)
 {
 	struct bn_kms_pictures *p = &ko->pictures;
 	struct bn_output_status *counters = &ko->output->counters;
 	int r;
 
-	for (unsigned i = 0; i < BN_KMS_PICTURES; i++)
-		pixman_region32_union(&p->stale[i], &p->stale[i], &p->damage);
 	if (p->shadow) {
+		if (p->by_gpu) {
+			damage_all(ko);
+			pixman_region32_copy(&p->stale[index], &p->damage);
+		}
 		r = draw(ko, plan, p->shadow, &p->damage);
 		copy_region(p->image[index], p->shadow, &p->stale[index]);
 		counters->composed_bytes += 4 * area(&p->damage);
 	} else {
 		r = draw(ko, plan, p->image[index], &p->stale[index]);
 	}
-	counters->composed++;
 	counters->composed_bytes += 4 * area(&p->stale[index]);
+	p->by_gpu = false;
+	return r;
+}
+
+/* ---- on a GPU ---- */
+
+static struct bn_compose_gl *gpu_of(struct bn_kms_card *card)
+{
+	if (!card->gl_asked && bn_kms_sys.threads)
+		card->gl = bn_compose_gl_create(card->fd, card->path);
+	card->gl_asked = true;
+	return card->gl;
+}
+
+static struct bn_compose_gl_target *target_of(struct bn_kms_output *ko, int index)
+{
+	struct bn_kms_pictures *p = &ko->pictures;
+	const struct bn_kms_dumb *dumb = &p->dumb[index];
+	struct bn_compose_gl_memory memory = {-1, dumb->width, dumb->height, dumb->stride};
+
+	if (p->target[index] || p->no_target)
+		return p->target[index];
+	if (drmPrimeHandleToFD(ko->card->fd, dumb->handle, DRM_CLOEXEC | DRM_RDWR, &memory.fd) <
+			0 ||
+		bn_compose_gl_target_create(&p->target[index], ko->card->gl, &memory) < 0) {
+		bn_info("output %s: the card's memory cannot be handed to a GPU: the CPU composes",
+			ko->output->config.name);
+		p->no_target = true;
+	}
+	bn_fd_close(&memory.fd);
+	return p->target[index];
+}
+
+static unsigned list_composed(const struct bn_kms_output *ko, const struct bn_kms_plan *plan,
+	struct bn_compose_gl_item *items)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < ko->scene.count; i++) {
+		const struct bn_kms_item *item = &ko->scene.items[i];
+
+		if (plan->plane[i] < 0)
+			items[count++] = (struct bn_compose_gl_item){item->layer, item->cursor};
+	}
+	return count;
+}
+
+/* Every driver that is atomic takes a fence, or so it should be. */
+static void settle_fence(const struct bn_kms_output *ko, const struct bn_kms_plan *plan, int *fence)
+{
+	struct pollfd p = {.fd = *fence, .events = POLLIN};
+
+	if (*fence < 0 || ko->card->planes[plan->picture].props[BN_KMS_IN_FENCE].id != 0)
+		return;
+	poll(&p, 1, FENCE_MS);
+	bn_fd_close(fence);
+}
+
+/* 0 or -EAGAIN: drawn. */
+static int draw_by_gpu(struct bn_kms_output *ko, const struct bn_kms_plan *plan, int index)
+{
+	struct bn_compose_gl_item items[BN_KMS_ITEMS_MAX];
+	struct bn_kms_pictures *p = &ko->pictures;
+	struct bn_compose_gl *gl = gpu_of(ko->card);
+	struct bn_compose_gl_target *target;
+	int r;
+
+	if (!gl || !bn_compose_gl_ready(gl))
+		return -EBUSY;
+	target = target_of(ko, index);
+	if (!target)
+		return -ENOTSUP;
+	r = bn_compose_gl_draw(gl, target, items, list_composed(ko, plan, items),
+		plan->picture_below, &p->stale[index], &p->fence[index],
+		&ko->output->counters.composed_bytes);
+	if (r < 0 && r != -EAGAIN)
+		return r;
+	settle_fence(ko, plan, &p->fence[index]);
+	p->by_gpu = true;
+	return r;
+}
+
+void bn_kms_compose_committed(struct bn_kms_output *ko, int picture)
+{
+	bn_fd_close(&ko->pictures.fence[picture]);
+}
+
+static int draw_picture(struct bn_kms_output *ko, const struct bn_kms_plan *plan, int index)
+{
+	struct bn_kms_pictures *p = &ko->pictures;
+	int r;
+
+	for (unsigned i = 0; i < BN_KMS_PICTURES; i++)
+		pixman_region32_union(&p->stale[i], &p->stale[i], &p->damage);
+	bn_fd_close(&p->fence[index]);
+	r = draw_by_gpu(ko, plan, index);
+	if (r < 0 && r != -EAGAIN)
+		r = draw_by_cpu(ko, plan, index);
+	ko->output->counters.composed++;
 	pixman_region32_clear(&p->stale[index]);
 	pixman_region32_clear(&p->damage);
 	p->latest = index;
@@ -357,7 +466,7 @@ const uint32_t *bn_kms_compose_pixels(const struct bn_kms_output *ko, uint32_t *
 
 	if (!p->set_up || ko->shown.picture < 0 || p->latest != ko->shown.picture)
 		return NULL;
-	image = p->shadow ? p->shadow : p->image[p->latest];
+	image = p->shadow && !p->by_gpu ? p->shadow : p->image[p->latest];
 	*stride = (uint32_t)pixman_image_get_stride(image) / 4;
 	return pixman_image_get_data(image);
 }

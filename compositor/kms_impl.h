@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <xf86drmMode.h>
 
+#include "compose_gl.h"
 #include "output_impl.h"
 
 #define BN_KMS_ITEMS_MAX (2 * BN_OUTPUT_LAYERS_MAX)
@@ -56,6 +57,7 @@ enum bn_kms_plane_prop {
 	BN_KMS_ZPOS,
 	BN_KMS_TYPE,
 	BN_KMS_IN_FORMATS,
+	BN_KMS_IN_FENCE,
 	BN_KMS_PLANE_PROPS,
 };
 enum bn_kms_crtc_prop { BN_KMS_ACTIVE, BN_KMS_MODE_ID, BN_KMS_CRTC_PROPS };
@@ -144,6 +146,8 @@ struct bn_kms_card {
 	struct wl_event_source *events, *hotplug, *master_timer;
 	int hotplug_fd, udmabuf_fd; /* -1: none */
 	struct bn_kms_probe *probe;
+	struct bn_compose_gl *gl; /* NULL: nothing was composed so far, or there can be none */
+	bool gl_asked;
 };
 
 /* A card with that path or driver's name ("" for the first that has a connector for us), shared with
@@ -376,6 +380,11 @@ struct bn_kms_pictures {
 	pixman_region32_t damage;                 /* noted since the last one was drawn */
 	pixman_image_t *image[BN_KMS_PICTURES];
 	pixman_image_t *shadow; /* NULL: drawn directly */
+	/* For the GPU; NULL: not drawn by it so far. fence: of its drawing that is not committed; -1: none. */
+	struct bn_compose_gl_target *target[BN_KMS_PICTURES];
+	int fence[BN_KMS_PICTURES];
+	bool no_target; /* the card's memory cannot be handed on */
+	bool by_gpu;	/* the latest, and the shadow knows nothing of it */
 	bool set_up;
 	int latest;     /* drawn last; -1: none */
 	bool opaque;    /* black where nothing is drawn, not transparent */
@@ -476,6 +485,8 @@ int bn_kms_request_test(struct bn_kms_scene *scene, const struct bn_kms_plan *pl
 /* kms_compose.c: draws what the plan composes into a free picture; *picture: its index, -1 when none is needed.
  * 0 or -errno. */
 int bn_kms_compose(struct bn_kms_output *ko, const struct bn_kms_plan *plan, int *picture);
+/* That picture is on its way to the display. */
+void bn_kms_compose_committed(struct bn_kms_output *ko, int picture);
 /* Picture 0 is there, for a test. */
 int bn_kms_compose_prepare(struct bn_kms_output *ko);
 /* The size changed, or everything has to be drawn anew. */
