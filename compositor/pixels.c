@@ -5,6 +5,7 @@
 #include <linux/dma-buf.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -57,28 +58,76 @@ static bool dmabuf_is_idle(int fd)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
 }
 
-static int map_plane(struct bn_pixels *pixels, const struct bn_buffer_attrs *attrs,
+/* ---- mappings, kept as long as the buffer: making one anew for each frame costs a fault a page ---- */
+
+struct mappings {
+	void *base[BN_FORMAT_PLANES_MAX];
+	size_t size[BN_FORMAT_PLANES_MAX];
+};
+
+static const char mappings_owner;
+
+static void free_mappings(void *object)
+{
+	struct mappings *m = object;
+
+	for (unsigned i = 0; i < BN_FORMAT_PLANES_MAX; i++) {
+		if (m->base[i])
+			munmap(m->base[i], m->size[i]);
+	}
+	free(m);
+}
+
+static struct mappings *mappings_of(struct bn_buffer *buffer)
+{
+	struct mappings *m = bn_buffer_get_private(buffer, &mappings_owner);
+
+	if (m)
+		return m;
+	m = calloc(1, sizeof(*m));
+	if (m && bn_buffer_set_private(buffer, &mappings_owner, m, free_mappings) < 0) {
+		free(m);
+		m = NULL;
+	}
+	return m;
+}
+
+/* NULL: cannot be had. A dma-buf does not change its size. */
+static void *kept_mapping(struct bn_buffer *buffer, unsigned plane, int fd, size_t end)
+{
+	struct mappings *m = mappings_of(buffer);
+	void *map;
+	off_t size;
+
+	if (!m || m->base[plane])
+		return m ? m->base[plane] : NULL;
+	size = lseek(fd, 0, SEEK_END);
+	if (size < 0 || (uint64_t)size < end)
+		return NULL;
+	map = mmap(NULL, end, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	m->base[plane] = map;
+	m->size[plane] = end;
+	return map;
+}
+
+static int map_plane(struct bn_pixels *pixels, struct bn_buffer *buffer,
 	const struct bn_format *format, unsigned plane)
 {
+	const struct bn_buffer_attrs *attrs = bn_buffer_attrs(buffer);
 	uint64_t rows = bn_format_rows(format, plane, attrs->height);
 	uint64_t end = attrs->offset[plane] + attrs->stride[plane] * (rows - 1) +
 		       bn_format_row(format, plane, attrs->width);
 	int fd = attrs->fd[plane];
-	off_t size = lseek(fd, 0, SEEK_END);
 	void *map;
 
-	if (size < 0 || (uint64_t)size < end)
-		return -ENOTSUP;
 	if (!dmabuf_is_idle(fd))
 		return -EAGAIN;
-	if (sync_dmabuf(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ) < 0)
+	map = kept_mapping(buffer, plane, fd, (size_t)end);
+	if (!map || sync_dmabuf(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ) < 0)
 		return -ENOTSUP;
-	map = mmap(NULL, (size_t)end, PROT_READ, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED) {
-		sync_dmabuf(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
-		return -ENOTSUP;
-	}
-	pixels->maps[plane] = (struct bn_pixels_map){map, (size_t)end, fd};
+	pixels->maps[plane] = (struct bn_pixels_map){map, fd};
 	return 0;
 }
 
@@ -95,7 +144,7 @@ static int find_planes(struct bn_pixels *pixels, struct bn_buffer *buffer,
 		planes[i] = bn_buffer_plane(buffer, i);
 		if (planes[i])
 			continue;
-		r = map_plane(pixels, attrs, format, i);
+		r = map_plane(pixels, buffer, format, i);
 		if (r < 0)
 			return r;
 		planes[i] = (const uint8_t *)pixels->maps[i].base + attrs->offset[i];
@@ -176,10 +225,8 @@ void bn_pixels_close(struct bn_pixels *pixels)
 	if (pixels->image)
 		pixman_image_unref(pixels->image);
 	for (unsigned i = 0; i < BN_FORMAT_PLANES_MAX; i++) {
-		if (!pixels->maps[i].base)
-			continue;
-		munmap(pixels->maps[i].base, pixels->maps[i].size);
-		sync_dmabuf(pixels->maps[i].fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+		if (pixels->maps[i].base)
+			sync_dmabuf(pixels->maps[i].fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
 	}
 	*pixels = (struct bn_pixels){0};
 }

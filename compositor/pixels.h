@@ -9,8 +9,7 @@
 #include "zero-copy/format.h"
 
 struct bn_pixels_map {
-	void *base; /* NULL: nothing to unmap */
-	size_t size;
+	void *base; /* the buffer's own; NULL: no dma-buf */
 	int fd;
 };
 
