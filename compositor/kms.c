@@ -83,16 +83,15 @@ void bn_kms_output_arm(struct bn_kms_output *ko)
 		earliest(&deadline, ko->timeout_ns);
 	else if (bn_kms_output_on(ko)) {
 		earliest(&deadline, ko->retry_ns);
-		earliest(&deadline, ko->latch_ns);
+		/* Once the loop is idle it comes without a timer. */
+		earliest(&deadline, ko->output->idle ? 0 : ko->latch_ns);
 		earliest(&deadline, ko->stuck ? 0 : ko->capture_ns);
 	}
 	if (is_virtual(ko) && bn_output_unlatched(ko->output))
 		earliest(&deadline, bn_pacer_vblank_after(pacer, bn_pacer_now(pacer)));
 	if (ko->output->config.free_running && !ko->output->idle && bn_output_unlatched(ko->output))
 		earliest(&deadline, bn_pacer_now(pacer));
-	bn_pacer_disarm(pacer);
-	if (deadline != 0)
-		bn_pacer_arm(pacer, deadline);
+	bn_pacer_set(pacer, deadline);
 }
 
 static bool wants_commit(const struct bn_kms_output *ko)

@@ -49,6 +49,8 @@ uint64_t bn_pacer_vblank_after(const struct bn_pacer *pacer, uint64_t ns);
 /* Fires once at the deadline; an earlier deadline that is already armed is kept. */
 void bn_pacer_arm(struct bn_pacer *pacer, uint64_t deadline_ns);
 void bn_pacer_disarm(struct bn_pacer *pacer);
+/* This deadline and no other; 0: none. A system call only if that is new. */
+void bn_pacer_set(struct bn_pacer *pacer, uint64_t deadline_ns);
 /* Fires if the deadline has come. For the timer, and for tests. */
 void bn_pacer_run(struct bn_pacer *pacer);
 

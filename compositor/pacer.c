@@ -81,6 +81,12 @@ void bn_pacer_disarm(struct bn_pacer *pacer)
 		set_timer(pacer, 0);
 }
 
+void bn_pacer_set(struct bn_pacer *pacer, uint64_t deadline_ns)
+{
+	if (pacer->deadline_ns != deadline_ns)
+		set_timer(pacer, deadline_ns);
+}
+
 void bn_pacer_run(struct bn_pacer *pacer)
 {
 	uint64_t now = bn_pacer_now(pacer);
