@@ -125,7 +125,8 @@ struct bn_compose_gl *bn_compose_gl_create(int card_fd, const char *name)
 	struct bn_compose_gl *gl;
 	struct stat st;
 
-	if (bn_compose_gl_use == BN_COMPOSE_GL_NEVER)
+	if (bn_compose_gl_use == BN_COMPOSE_GL_NEVER ||
+		(bn_compose_gl_use == BN_COMPOSE_GL_AUTO && !bn_gpu_allowed()))
 		return NULL;
 	gl = calloc(1, sizeof(*gl));
 	if (!gl)

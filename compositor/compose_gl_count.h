@@ -4,6 +4,7 @@
 
 #include "compositor/gpu.h"
 
+bool bn_gpu_allowed(void);
 /* Whether the GPU may be used for a picture. */
 bool bn_gpu_begin(void);
 void bn_gpu_drawn(void);

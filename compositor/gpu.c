@@ -2,6 +2,17 @@
 
 static struct bn_gpu_hooks hooks;
 static struct bn_gpu_totals totals;
+static bool forbidden;
+
+void bn_gpu_set_allowed(bool allowed)
+{
+	forbidden = !allowed;
+}
+
+bool bn_gpu_allowed(void)
+{
+	return !forbidden;
+}
 
 void bn_gpu_set_hooks(const struct bn_gpu_hooks *to)
 {

@@ -8,6 +8,7 @@
 
 #include "arbiter.h"
 #include "common/clock.h"
+#include "compositor/gpu.h"
 #include "metrics_watch.h"
 #include "service.h"
 #include "status_scheduler.h"
@@ -281,6 +282,21 @@ static void write_service(FILE *out, const struct bn_status_scheduler *s)
 	write_summary(out, "", "scheduler_decision_seconds", NULL, &s->totals.decision);
 }
 
+static void write_composing(FILE *out, const struct bn_service *service)
+{
+	struct bn_gpu_totals totals;
+	bn_gpu_totals(&totals);
+	write_one(out, "composed_by_gpu_total", "Pictures that a GPU composed.", "counter",
+		(double)totals.pictures);
+	write_one(out, "composed_by_gpu_failed_total",
+		"Pictures that it was to compose and the CPU did.", "counter", (double)totals.failed);
+	write_one(out, "composed_by_gpu_seconds_total", "GPU time that they took.", "counter",
+		(double)totals.gpu_ns * NS);
+	write_one(out, "composed_by_gpu_period_seconds",
+		"The most of it within one period; compositor-time is to be no less.", "gauge",
+		(double)service->composing.max_ns * NS);
+}
+
 #define OUTPUT_FIGURE(member) offsetof(struct bn_output_status, member)
 
 static const struct {
@@ -362,6 +378,7 @@ char *bn_metrics_text(struct bn_service *service, size_t *size)
 	bn_status_scheduler_init(&scheduler, service);
 	take_samples(&w, &scheduler);
 	write_service(w.out, &scheduler);
+	write_composing(w.out, scheduler.service);
 	write_outputs(w.out, service);
 	write_families(&w);
 	write_misses(&w);

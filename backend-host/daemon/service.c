@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/sd.h"
+#include "compositor/gpu.h"
 #include "control.h"
 #include "cpu.h"
 #include "events.h"
@@ -125,6 +126,7 @@ static struct bn_arbiter_config arbiter_config(struct bn_service *s)
 			.in_flight = in_flight,
 			.dispatch_ns = settings->dispatch_ns,
 			.batch_overhead_ns = settings->batch_overhead_ns,
+			.compositor_ns = settings->compositor_ns,
 			.lead_ns = settings->lead_ns,
 			.preemptive = software,
 		},
@@ -177,6 +179,23 @@ static void tell_arbiter(struct bn_service *s)
 	log_admission(s, &admission);
 }
 
+/* Of the safety VMs, whose bound composing is a term of. */
+static uint64_t shortest_period(const struct bn_settings *settings)
+{
+	uint64_t shortest = BN_NS_PER_S / 60;
+	bool any = false;
+	for (size_t i = 0; i < settings->num_vms; i++) {
+		struct bn_arbiter_vm params;
+		bn_settings_vm_policy(settings, &settings->vms[i], &params);
+		if (params.policy.vm_class != BN_CLASS_SAFETY || params.policy.period_ns == 0 ||
+			(any && params.policy.period_ns >= shortest))
+			continue;
+		shortest = params.policy.period_ns;
+		any = true;
+	}
+	return shortest;
+}
+
 static int init_arbiter(struct bn_service *s)
 {
 	const struct bn_arbiter_config config = arbiter_config(s);
@@ -193,6 +212,8 @@ static int init_arbiter(struct bn_service *s)
 	if (ret < 0)
 		bn_warn("the main loop has no real-time priority: %s", strerror(-ret));
 	tell_arbiter(s);
+	bn_composing_init(&s->composing, shortest_period(s->settings), s->settings->compositor_ns,
+		config.policy == BN_POLICY_RESERVE);
 	return 0;
 }
 
@@ -227,6 +248,7 @@ int bn_service_init(struct bn_service *s, const struct bn_settings *settings,
 		ret = bn_gpu_choose(&s->context.gpu, settings);
 	if (ret == 0)
 		ret = bn_make_runtime_dir(settings->runtime_dir);
+	bn_gpu_set_allowed(s->context.gpu.kind == BN_LINK_GPU_RENDER_NODE);
 	if (ret == 0)
 		ret = bn_displays_init(&s->displays, s->loop, settings);
 	if (ret == 0) /* first of all, the boot pictures */
@@ -293,6 +315,7 @@ void bn_service_finish(struct bn_service *s)
 	bn_stage_destroy(s->stage);
 	while (s->num_vms > 0)
 		bn_vm_destroy(s->vm[--s->num_vms]);
+	bn_composing_finish(&s->composing);
 	bn_arbiter_destroy(s->context.arbiter);
 	bn_events_destroy(s->context.events);
 	bn_trace_destroy(s->context.trace);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "composing.h"
 #include "display.h"
 #include "settings.h"
 #include "vm.h"
@@ -25,6 +26,7 @@ struct bn_service {
 	size_t num_vms;
 	struct bn_stage *stage;
 	struct bn_watchdogs *watchdogs;
+	struct bn_composing composing;
 	struct bn_control *control;
 	struct bn_metrics_http *metrics; /* NULL: not asked for */
 	struct wl_event_source *signals[2], *watchdog;

@@ -98,6 +98,7 @@ static const struct bn_config_key core_keys[] = {
 	{.name = "gpu-cpus", .read = bn_settings_read_cpus},
 	{.name = "queue-depth", .read = bn_settings_read_queue_depth},
 	{.name = "compositor-lead", .read = bn_settings_read_core_time},
+	{.name = "compositor-time", .read = bn_settings_read_core_time},
 	{.name = "dispatch", .read = bn_settings_read_core_time},
 	{.name = "batch-overhead", .read = bn_settings_read_core_time},
 	{0},

@@ -105,7 +105,7 @@ struct bn_settings {
 	enum bn_settings_realtime realtime;
 	cpu_set_t gpu_cpus;   /* where renderers run; empty: anywhere */
 	unsigned queue_depth; /* 0: 1 with a software rasteriser, 2 with a GPU */
-	uint64_t lead_ns, dispatch_ns, batch_overhead_ns;
+	uint64_t lead_ns, dispatch_ns, batch_overhead_ns, compositor_ns;
 	struct bn_settings_output outputs[BN_SETTINGS_OUTPUTS_MAX];
 	size_t num_outputs;
 	struct bn_settings_vm vms[BN_SETTINGS_VMS_MAX];

@@ -20,7 +20,7 @@ bool bn_settings_read_realtime(
 bool bn_settings_read_cpus(void *object, const char *key, const char *value, const char **expected);
 bool bn_settings_read_queue_depth(
 	void *object, const char *key, const char *value, const char **expected);
-/* compositor-lead, dispatch, batch-overhead. */
+/* compositor-lead, compositor-time, dispatch, batch-overhead. */
 bool bn_settings_read_core_time(
 	void *object, const char *key, const char *value, const char **expected);
 bool bn_settings_read_vm_sched(

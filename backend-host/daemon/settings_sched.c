@@ -160,9 +160,10 @@ bool bn_settings_read_core_time(
 {
 	struct bn_settings *s = object;
 	*expected = "milliseconds from 0 to 100, for example 2 or 0.15";
-	uint64_t *out = strcmp(key, "compositor-lead") == 0 ? &s->lead_ns
-			: strcmp(key, "dispatch") == 0	    ? &s->dispatch_ns
-							    : &s->batch_overhead_ns;
+	uint64_t *out = strcmp(key, "compositor-lead") == 0   ? &s->lead_ns
+			: strcmp(key, "compositor-time") == 0 ? &s->compositor_ns
+			: strcmp(key, "dispatch") == 0	      ? &s->dispatch_ns
+							      : &s->batch_overhead_ns;
 	return bn_settings_parse_time(value, 0, 100 * BN_NS_PER_MS, out);
 }
 

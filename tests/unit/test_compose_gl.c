@@ -584,6 +584,10 @@ static void test_never(void)
 {
 	bn_compose_gl_use = BN_COMPOSE_GL_NEVER;
 	CU_ASSERT_PTR_NULL(bn_compose_gl_create(-1, "test"));
+	bn_compose_gl_use = BN_COMPOSE_GL_AUTO;
+	bn_gpu_set_allowed(false);
+	CU_ASSERT_PTR_NULL(bn_compose_gl_create(-1, "test"));
+	bn_gpu_set_allowed(true);
 	bn_compose_gl_use = BN_COMPOSE_GL_SOFTWARE;
 	/* Gone before it is there. */
 	for (unsigned i = 0; i < 3; i++)

@@ -175,6 +175,7 @@ static void test_scheduler_keys(void)
 					"gpu-cpus=0\n"
 					"queue-depth=3\n"
 					"compositor-lead=1.5\n"
+					"compositor-time=0.7\n"
 					"dispatch=50us\n"
 					"batch-overhead=0\n"
 					"[output o]\n"
@@ -202,6 +203,7 @@ static void test_scheduler_keys(void)
 	CU_ASSERT_TRUE(CPU_ISSET(0, &settings.gpu_cpus));
 	CU_ASSERT_EQUAL(settings.queue_depth, 3);
 	CU_ASSERT_EQUAL(settings.lead_ns, 1500000);
+	CU_ASSERT_EQUAL(settings.compositor_ns, 700000);
 	CU_ASSERT_EQUAL(settings.dispatch_ns, 50000);
 	CU_ASSERT_EQUAL(settings.batch_overhead_ns, 0);
 	struct bn_arbiter_vm a, b;

@@ -1,5 +1,5 @@
 /* What the compositor does on a GPU, for whoever shares that GPU out. Outputs on a display controller compose
- * there when the machine has one; a person finds how in docs/compositor.md. One thread: the event loop's. */
+ * there when the machine has one; see docs/composing.md. One thread: the event loop's. */
 #ifndef BN_COMPOSITOR_GPU_H
 #define BN_COMPOSITOR_GPU_H
 
@@ -14,6 +14,10 @@ struct bn_gpu_hooks {
 	void (*done)(void *data, uint64_t gpu_ns);
 	void *data;
 };
+
+/* false: whoever set up this service wants no GPU used: the CPU composes. Outputs that compose on one already go on. Default:
+ * true. */
+void bn_gpu_set_allowed(bool allowed);
 
 /* Of the whole process; copied. NULL ends it. */
 void bn_gpu_set_hooks(const struct bn_gpu_hooks *hooks);
