@@ -277,11 +277,15 @@ static bool place_freely(const struct bn_kms_scene *scene, const struct stack *s
 	return !strict || !(left & BIT(scene->primary));
 }
 
-static bool order_is_free(const struct bn_kms_scene *scene)
+bool bn_kms_order_is_free(const struct bn_kms_scene *scene)
 {
+	unsigned planes = (unsigned)__builtin_popcountll(scene->usable);
+
 	for (unsigned p = 0; p < scene->card->plane_count; p++) {
-		if ((scene->usable & BIT(p)) && !scene->card->planes[p].zpos_free &&
-			scene->card->planes[p].type != DRM_PLANE_TYPE_CURSOR)
+		const struct bn_kms_plane *plane = &scene->card->planes[p];
+
+		if ((scene->usable & BIT(p)) && plane->type != DRM_PLANE_TYPE_CURSOR &&
+			(!plane->zpos_free || plane->zpos_max + 1 < planes))
 			return false;
 	}
 	return true;
@@ -306,7 +310,7 @@ static uint64_t place_cursor(const struct bn_kms_scene *scene, uint64_t wanted,
 			if (covered)
 				continue;
 			plan->plane[i] = (int8_t)p;
-			plan->zpos[p] = (int8_t)scene->card->plane_count;
+			plan->zpos[p] = (int8_t)scene->card->planes[p].zpos_max;
 			return wanted & ~BIT(i);
 		}
 	}
@@ -337,7 +341,7 @@ static bool place(const struct bn_kms_scene *scene, const struct stack *stack, b
 	const uint64_t *refused, struct bn_kms_plan *plan)
 {
 	plan->picture_below = stack->count > 0 && stack->elements[0] == PICTURE;
-	if (order_is_free(scene))
+	if (bn_kms_order_is_free(scene))
 		return place_freely(scene, stack, strict, refused, plan);
 	return place_in_order(scene, stack, strict, refused, plan);
 }
@@ -394,7 +398,7 @@ void bn_kms_assign_none(const struct bn_kms_scene *scene, struct bn_kms_plan *pl
 	clear(scene, plan);
 	plan->picture = (int8_t)scene->primary;
 	plan->picture_below = true;
-	if (order_is_free(scene)) {
+	if (bn_kms_order_is_free(scene)) {
 		plan->ordered = true;
 		plan->zpos[scene->primary] = 0;
 	}

@@ -2,9 +2,11 @@
 #include <drm_fourcc.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/udmabuf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <xf86drm.h>
@@ -41,11 +43,22 @@ static void sys_unmap(void *map, size_t size)
 	munmap(map, size);
 }
 
+static int sys_share(int udmabuf, struct udmabuf_create *create)
+{
+	int fd;
+
+	if (udmabuf < 0)
+		return -ENOENT;
+	fd = ioctl(udmabuf, UDMABUF_CREATE, create);
+	return fd < 0 ? -errno : fd;
+}
+
 struct bn_kms_sys bn_kms_sys = {
 	.open = sys_open,
 	.close = sys_close,
 	.map = sys_map,
 	.unmap = sys_unmap,
+	.share = sys_share,
 	.threads = true,
 	.uevents = true,
 };

@@ -105,16 +105,12 @@ static int wrap_memfd(
 		.memfd = (uint32_t)attrs->fd[0],
 		.flags = UDMABUF_FLAGS_CLOEXEC,
 	};
-	int fd;
 
 	extent(attrs, &start, &end);
 	create.offset = start & ~(page - 1);
 	create.size = ((end + page - 1) & ~(page - 1)) - create.offset;
 	*skip = (uint32_t)create.offset;
-	if (card->udmabuf_fd < 0)
-		return -ENOENT;
-	fd = ioctl(card->udmabuf_fd, UDMABUF_CREATE, &create);
-	return fd < 0 ? -errno : fd;
+	return bn_kms_sys.share(card->udmabuf_fd, &create);
 }
 
 static int import_memfd(

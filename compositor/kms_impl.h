@@ -25,12 +25,16 @@
 #define BN_KMS_TESTS_MAX 64
 #define BN_KMS_PICTURES 3
 
+struct udmabuf_create;
+
 /* What a test puts its own in place of; libdrm's own calls all pass through drmIoctl(). */
 struct bn_kms_sys {
 	int (*open)(const char *path); /* fd or -errno */
 	void (*close)(int fd);
 	void *(*map)(int fd, size_t size, uint64_t offset); /* NULL: failed */
 	void (*unmap)(void *map, size_t size);
+	/* A dma-buf over pages of a memfd: fd or -errno, -ENOENT: there is no /dev/udmabuf. */
+	int (*share)(int udmabuf, struct udmabuf_create *create);
 	bool threads; /* connectors are probed beside the loop */
 	bool uevents; /* listen to the kernel's */
 };
@@ -106,9 +110,9 @@ struct bn_kms_plane {
 	uint32_t possible_crtcs;
 	uint32_t rotations; /* DRM_MODE_ROTATE_* | DRM_MODE_REFLECT_* that it can do */
 	bool has_modifiers; /* formats come from IN_FORMATS */
-	bool zpos_free;     /* zpos may be set to 0 … 31 */
+	bool zpos_free;     /* zpos may be set, from 0 to zpos_max */
 	bool blends;
-	uint64_t zpos;
+	uint64_t zpos, zpos_max;
 	struct bn_kms_format *formats;
 	unsigned format_count;
 	struct bn_kms_prop props[BN_KMS_PLANE_PROPS];
@@ -341,6 +345,8 @@ bool bn_kms_assign(const struct bn_kms_scene *scene, uint64_t wanted, bool stric
 uint64_t bn_kms_stackable(const struct bn_kms_scene *scene, uint64_t wanted);
 /* Whether the plan shows the scene right: order, one picture, no plane twice. */
 bool bn_kms_plan_is_right(const struct bn_kms_scene *scene, const struct bn_kms_plan *plan);
+/* The planes can be stacked in any order. */
+bool bn_kms_order_is_free(const struct bn_kms_scene *scene);
 bool bn_kms_plane_can(const struct bn_kms_scene *scene, unsigned plane, unsigned item);
 /* The item with the least right in the set; -1: it is empty. */
 int bn_kms_least(const struct bn_kms_scene *scene, uint64_t set);

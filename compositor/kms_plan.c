@@ -3,7 +3,7 @@
  * 1. A scene of a shape seen before: its plan is known, nobody is asked. A shape is formats, sizes, sources, scaling,
  *    turns, order, rights, and which planes are to be had; not what is in the buffers, nor where the cursor is.
  * 2. The first guess by what planes are known to do (kms_assign.c): one test, and in nearly all scenes the answer.
- * 3. libliftoff searches.
+ * 3. libliftoff searches, where the order of the planes is fixed.
  * 4. One layer after the other, those with the highest right first, each tested with those that were let in before.
  *
  * In all of them a layer of higher right has its plane before one of lower right. The tests for one scene end at
@@ -280,7 +280,8 @@ static int search(
 
 	if (r == 0 || !is_refusal(r))
 		return r;
-	if (bn_kms_liftoff_plan(planner, scene, wanted, plan))
+	/* It never sets zpos, so it has the less to choose from where that can be set. */
+	if (!bn_kms_order_is_free(scene) && bn_kms_liftoff_plan(planner, scene, wanted, plan))
 		return 0;
 	return one_by_one(planner, scene, wanted, reasons, plan);
 }

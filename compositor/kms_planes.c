@@ -111,6 +111,7 @@ static void read_stacking(struct bn_kms_plane *plane)
 
 	if (zpos->id) {
 		plane->zpos = zpos->value;
+		plane->zpos_max = zpos->max < 63 ? zpos->max : 63;
 		plane->zpos_free = !(zpos->flags & DRM_MODE_PROP_IMMUTABLE) && zpos->min == 0 &&
 				   zpos->max >= 1;
 		return;
