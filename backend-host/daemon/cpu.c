@@ -60,6 +60,7 @@ static void close_member(struct bn_cpu_member *m)
 	bn_fd_close(&m->children);
 	bn_fd_close(&m->stat);
 	bn_fd_close(&m->fdinfo);
+	bn_fd_close(&m->autogroup);
 }
 
 static bool open_member(struct bn_cpu_member *m, pid_t pid)
@@ -72,6 +73,7 @@ static bool open_member(struct bn_cpu_member *m, pid_t pid)
 	m->children = open_proc(pid, name, O_RDONLY);
 	m->stat = open_proc(pid, "stat", O_RDONLY);
 	m->fdinfo = open_proc(pid, "fdinfo", O_RDONLY | O_DIRECTORY);
+	m->autogroup = open_proc(pid, "autogroup", O_RDWR);
 	if (clock_getcpuclockid(pid, &m->clock) == 0 && m->pidfd >= 0 && m->tasks >= 0 &&
 		m->stat >= 0)
 		return true;
@@ -198,17 +200,19 @@ uint64_t bn_cpu_process_time(struct bn_cpu_process *p)
 
 /* ---- classes ---- */
 
+static const struct {
+	int policy, nice;
+	const char *session; /* niceness of its session */
+} how[] = {
+	[BN_CPU_NORMAL] = {SCHED_OTHER, 0, "0"},
+	[BN_CPU_BACKGROUND] = {SCHED_OTHER, 10, "10"},
+	[BN_CPU_IDLE] = {SCHED_IDLE, 0, "19"},
+	[BN_CPU_SAFETY] = {SCHED_FIFO, 0, "0"},
+};
+
 static int set_thread_class(void *data, const char *name)
 {
 	pid_t tid = tid_of(name);
-	static const struct {
-		int policy, nice;
-	} how[] = {
-		[BN_CPU_NORMAL] = {SCHED_OTHER, 0},
-		[BN_CPU_BACKGROUND] = {SCHED_OTHER, 10},
-		[BN_CPU_IDLE] = {SCHED_IDLE, 0},
-		[BN_CPU_SAFETY] = {SCHED_FIFO, 0},
-	};
 	enum bn_cpu_class c = *(enum bn_cpu_class *)data;
 	const struct sched_param param = {
 		.sched_priority = c == BN_CPU_SAFETY ? BN_CPU_PRIORITY_SAFETY : 0};
@@ -219,10 +223,21 @@ static int set_thread_class(void *data, const char *name)
 	return ret == -ESRCH ? 0 : ret; /* it has ended meanwhile */
 }
 
+/* Not its caller's: a process that made no session of its own shares this one's. As far as allowed. */
+static void set_session(const struct bn_cpu_member *m, enum bn_cpu_class c)
+{
+	if (m->autogroup < 0 || getsid(m->pid) == getsid(0))
+		return;
+	ssize_t ignored = write(m->autogroup, how[c].session, strlen(how[c].session));
+	(void)ignored;
+}
+
 int bn_cpu_process_set_class(struct bn_cpu_process *p, enum bn_cpu_class cpu_class)
 {
 	int ret = 0;
 	find_children(p);
+	for (unsigned i = 0; i < p->count; i++)
+		set_session(&p->member[i], cpu_class);
 	for (unsigned pass = 0; pass < PASSES; pass++) {
 		for (unsigned i = 0; i < p->count; i++) {
 			int error = bn_cpu_each_entry(p->member[i].tasks, set_thread_class, &cpu_class);

@@ -18,6 +18,9 @@ struct bn_cpu_member {
 	int children; /* … of its first thread; -1: the kernel does not say */
 	int stat;     /* /proc/PID/stat */
 	int fdinfo;   /* /proc/PID/fdinfo; -1: not for us */
+	/* /proc/PID/autogroup; -1: the kernel does not share processors between sessions. A renderer is
+	 * a session, and niceness and SCHED_IDLE count within one only. */
+	int autogroup;
 	clockid_t clock;
 	uint64_t seen_ns;
 };

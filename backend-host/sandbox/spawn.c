@@ -135,6 +135,8 @@ static void child_run(struct child *c)
 	 * (TIOCSTI). */
 	setsid();
 	child_fds(c);
+	const struct sched_param ordinary = {0};
+	sched_setscheduler(0, SCHED_OTHER, &ordinary); /* see clone_child() */
 	syscall(SYS_execveat, c->program, "", c->spawn->argv, c->env, AT_EMPTY_PATH);
 	int error = errno;
 	/* A script cannot be run through an fd that exec closes: its interpreter would find
@@ -206,10 +208,21 @@ static char **make_env(enum mode mode)
 	return env;
 }
 
+/* The child has its parent's real-time priority until it runs the program: the parent waits for that,
+ * and must not have to wait until every ordinary thread of the machine has had its turn. */
 static pid_t clone_child(unsigned long flags, int *pidfd)
 {
+	struct sched_param param = {0};
+	bool realtime = sched_getscheduler(0) == (SCHED_FIFO | SCHED_RESET_ON_FORK) &&
+			sched_getparam(0, &param) == 0 &&
+			sched_setscheduler(0, SCHED_FIFO, &param) == 0;
 	/* Like fork(), as no stack is given. */
-	return (pid_t)syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, NULL);
+	pid_t pid = (pid_t)syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, NULL);
+	int error = errno;
+	if (realtime && pid != 0)
+		sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param);
+	errno = error;
+	return pid;
 }
 
 static void reap(pid_t pid)

@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -136,6 +137,58 @@ static void test_classes(void)
 	end(p, pid);
 }
 
+/* Its own, as a renderer has; INT_MIN: this kernel has no such thing. */
+static int session_nice(pid_t pid)
+{
+	char path[64];
+	int nice = INT_MIN;
+	snprintf(path, sizeof(path), "/proc/%d/autogroup", (int)pid);
+	FILE *file = fopen(path, "re");
+	if (file && fscanf(file, "/autogroup-%*d nice %d", &nice) != 1)
+		nice = INT_MIN;
+	if (file)
+		fclose(file);
+	return nice;
+}
+
+static void test_session(void)
+{
+	struct bn_cpu_process *p;
+	int made[2], ours = session_nice(getpid());
+	char byte;
+	if (ours == INT_MIN || !bn_cpu_may_raise()) {
+		printf("skipped: sessions are nothing to this kernel, or not for us\n");
+		return;
+	}
+	CU_ASSERT_EQUAL_FATAL(pipe(made), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setsid();
+		if (write(made[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	CU_ASSERT_EQUAL(read(made[0], &byte, 1), 1);
+	close(made[0]);
+	close(made[1]);
+	CU_ASSERT_EQUAL_FATAL(bn_cpu_process_create(&p, pid, NULL), 0);
+	CU_ASSERT_EQUAL(bn_cpu_process_set_class(p, BN_CPU_BACKGROUND), 0);
+	CU_ASSERT_EQUAL(session_nice(pid), 10);
+	CU_ASSERT_EQUAL(bn_cpu_process_set_class(p, BN_CPU_IDLE), 0);
+	CU_ASSERT_EQUAL(session_nice(pid), 19);
+	CU_ASSERT_EQUAL(bn_cpu_process_set_class(p, BN_CPU_NORMAL), 0);
+	CU_ASSERT_EQUAL(session_nice(pid), 0);
+	CU_ASSERT_EQUAL(session_nice(getpid()), ours);
+	end(p, pid);
+	pid = start(false, false);
+	CU_ASSERT_EQUAL_FATAL(bn_cpu_process_create(&p, pid, NULL), 0);
+	CU_ASSERT_EQUAL(bn_cpu_process_set_class(p, BN_CPU_BACKGROUND), 0);
+	CU_ASSERT_EQUAL(session_nice(getpid()), ours);
+	end(p, pid);
+}
+
 static void test_affinity(void)
 {
 	struct bn_cpu_process *p;
@@ -179,6 +232,7 @@ int main(void)
 		{"processor time of children", test_children},
 		{"stopped and let go", test_freeze},
 		{"classes", test_classes},
+		{"classes among sessions", test_session},
 		{"processors", test_affinity},
 		{"the kernel's count of GPU time", test_fdinfo},
 		CU_TEST_INFO_NULL,
