@@ -107,7 +107,7 @@ static bool event_seen(const char *vm, const char *kind)
 
 static bool event_wait(const char *vm, const char *kind)
 {
-	for (unsigned i = 0; i < 1000; i++) {
+	for (unsigned i = 0; i < 3000; i++) {
 		if (event_seen(vm, kind))
 			return true;
 		e2e_sleep_ms(20);
@@ -286,12 +286,13 @@ static void test_arbiter_delayed(void)
 	dash_check(dash);
 }
 
-/* Last: what came before has made the VM an old acquaintance. */
+/* What came before may have brought it there already: a person lets it out first. */
 static void test_quarantine(void)
 {
 	struct tg_vm vm;
 	struct tg_app app;
 
+	json_object_put(e2e_control(&e, "{\"command\":\"vm\",\"vm\":\"evil\",\"pardon\":true}", NULL));
 	if (!evil_open(&vm, &app))
 		return;
 	mark();
