@@ -65,7 +65,7 @@ INI
 boot() { # boot VM [OPTION…]
 	local name=$1
 	shift
-	"$top/tools/vm" "$name" --guest uml --cpu "$host_cpu" --memory 512 --socket "$run_dir/$name.sock" --serial "$run_dir/$name.console" \
+	$first "$top/tools/vm" "$name" --guest uml --cpu "$host_cpu" --memory 512 --socket "$run_dir/$name.sock" --serial "$run_dir/$name.console" \
 		--run "${program[$name]}" "$@" >"$run_dir/$name.vm.log" 2>&1 &
 	guest_pids+=($!)
 }
