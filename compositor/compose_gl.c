@@ -278,13 +278,13 @@ static bool target_make(struct bn_compose_gl_target *t)
 static int target_bind(struct bn_compose_gl_target *t)
 {
 	if (t->failed)
-		return -ENOTSUP;
+		return -EIO;
 	if (t->generation != t->gl->generation && !target_make(t)) {
 		target_release(t);
 		t->failed = true;
 		bn_info("%s: its memory cannot be drawn into by %s: the CPU composes", t->gl->name,
 			t->gl->c.renderer);
-		return -ENOTSUP;
+		return -EIO;
 	}
 	glBindFramebuffer(GL_FRAMEBUFFER, t->frame);
 	glViewport(0, 0, (GLsizei)t->memory.width, (GLsizei)t->memory.height);
@@ -337,7 +337,8 @@ static bool was_reset(const struct bn_compose_gl *gl)
 {
 	if (!gl->c.has_reset)
 		return false;
-	return glGetGraphicsResetStatusEXT() != GL_NO_ERROR;
+	return (gl->c.khr_robustness ? glGetGraphicsResetStatusKHR()
+				     : glGetGraphicsResetStatusEXT()) != GL_NO_ERROR;
 }
 
 static void complain(struct bn_compose_gl *gl, const char *what)
@@ -423,20 +424,18 @@ static int draw_items(struct bn_compose_gl *gl, const struct bn_compose_gl_item 
 	unsigned count, bool opaque, pixman_region32_t *region, uint64_t *copied)
 {
 	bool timed = begin_timing(gl);
-	int again = 0, r = 0;
+	int left_out = 0, r = 0;
 
 	glBlendFunc(GL_ONE, GL_ONE_MINUS_SRC_ALPHA);
 	clear(region, opaque);
-	for (unsigned i = 0; i < count && r == 0; i++) {
+	for (unsigned i = 0; i < count && bn_compose_gl_drew(r); i++) {
 		r = bn_compose_gl_draw_item(gl, &items[i], region, copied);
-		if (r == -EAGAIN) {
-			again = r;
-			r = 0;
-		}
+		if (left_out == 0)
+			left_out = r;
 	}
 	if (timed)
 		end_timing(gl);
-	return r < 0 ? r : again;
+	return bn_compose_gl_drew(r) ? left_out : r;
 }
 
 /* The CPU draws the picture next: nothing of ours may come later. */
@@ -472,8 +471,8 @@ int bn_compose_gl_draw(struct bn_compose_gl *gl, struct bn_compose_gl_target *ta
 	if (r < 0)
 		return r;
 	r = draw_items(gl, items, count, opaque, region, copied);
-	if (r < 0 && r != -EAGAIN)
-		return give_up(gl, r, "a layer's memory cannot be used");
+	if (!bn_compose_gl_drew(r))
+		return give_up(gl, r, strerror(-r));
 	*fence = fence_of(gl);
 	error = glGetError();
 	if (error != GL_NO_ERROR || was_reset(gl)) {

@@ -6,6 +6,8 @@
 #ifndef BN_COMPOSITOR_COMPOSE_GL_H
 #define BN_COMPOSITOR_COMPOSE_GL_H
 
+#include <errno.h>
+
 #include "compositor/gpu.h"
 #include "output_impl.h"
 
@@ -50,10 +52,17 @@ struct bn_compose_gl_item {
 
 /* Clears the region (in pixels of the output, as is the target) to black, or to nothing where opaque is false, and draws
  * the items into it, lowest first. *fence: a sync_file that says when the GPU has done so, the caller's to close, or -1: it
- * has. *copied grows by the bytes that the CPU copied for it. 0, or -EAGAIN when a GPU still writes to a layer, which is
- * left out. Other errors: the picture is as if nothing had been drawn, or partly; the CPU is to draw it, now. */
+ * has. *copied grows by the bytes that the CPU copied for it. 0, or what bn_compose_at() says of a layer that is left
+ * out: -EAGAIN (a GPU still writes to it), -ENOTSUP (neither the GPU nor the CPU can read it). Other errors: nothing was
+ * drawn, or a part; the CPU is to draw it, now. */
 int bn_compose_gl_draw(struct bn_compose_gl *gl, struct bn_compose_gl_target *target,
 	const struct bn_compose_gl_item *items, unsigned count, bool opaque,
 	pixman_region32_t *region, int *fence, uint64_t *copied);
+
+/* Whether the picture is drawn, for what bn_compose_gl_draw() returned. */
+static inline bool bn_compose_gl_drew(int result)
+{
+	return result == 0 || result == -EAGAIN || result == -ENOTSUP;
+}
 
 #endif

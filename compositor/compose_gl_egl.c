@@ -13,7 +13,8 @@ static bool has_client(const char *name)
 {
 	const char *list = eglQueryString(EGL_NO_DISPLAY, EGL_EXTENSIONS);
 
-	return list && epoxy_extension_in_string(list, name);
+	return list && epoxy_extension_in_string(list, "EGL_EXT_platform_base") &&
+	       epoxy_extension_in_string(list, name);
 }
 
 /* Everybody who asks for the surfaceless display gets the same one: the last to leave ends it. */
@@ -114,6 +115,26 @@ static void terminate(const struct bn_compose_gl_context *c)
 	pthread_mutex_unlock(&surfaceless_lock);
 }
 
+static bool has_needed(struct bn_compose_gl_context *c)
+{
+	static const struct {
+		const char *name, *why;
+	} needed[] = {
+		{"EGL_KHR_image_base", "its EGL lacks EGL_KHR_image_base"},
+		{"EGL_EXT_image_dma_buf_import", "its EGL lacks EGL_EXT_image_dma_buf_import"},
+		{"EGL_KHR_surfaceless_context", "its EGL lacks EGL_KHR_surfaceless_context"},
+		{"EGL_KHR_no_config_context", "its EGL lacks EGL_KHR_no_config_context"},
+		{"EGL_KHR_create_context", "its EGL lacks EGL_KHR_create_context"},
+	};
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		c->why = needed[i].why;
+		if (!has(c, needed[i].name))
+			return false;
+	}
+	return true;
+}
+
 static bool open_display(struct bn_compose_gl_context *c, const char *node)
 {
 	if (!(node[0] ? open_node(c, node) : open_surfaceless(c)))
@@ -121,13 +142,10 @@ static bool open_display(struct bn_compose_gl_context *c, const char *node)
 	c->why = "EGL cannot use it";
 	if (!initialize(c, node[0] == '\0'))
 		return false;
-	c->why = "this EGL lacks EGL_EXT_image_dma_buf_import, EGL_KHR_surfaceless_context, "
-		 "EGL_KHR_no_config_context or EGL_KHR_create_context";
-	if (!has(c, "EGL_EXT_image_dma_buf_import") || !has(c, "EGL_KHR_surfaceless_context") ||
-		!has(c, "EGL_KHR_no_config_context") || !has(c, "EGL_KHR_create_context"))
+	if (!has_needed(c))
 		return false;
 	c->has_modifiers = has(c, "EGL_EXT_image_dma_buf_import_modifiers");
-	c->has_fences = has(c, "EGL_ANDROID_native_fence_sync");
+	c->has_fences = has(c, "EGL_ANDROID_native_fence_sync") && has(c, "EGL_KHR_fence_sync");
 	return true;
 }
 
@@ -150,8 +168,8 @@ static bool open_context(struct bn_compose_gl_context *c, const char *node)
 	if (!epoxy_has_gl_extension("GL_OES_EGL_image"))
 		return false;
 	c->has_timer = epoxy_has_gl_extension("GL_EXT_disjoint_timer_query");
-	c->has_reset = epoxy_has_gl_extension("GL_EXT_robustness") ||
-		       epoxy_has_gl_extension("GL_KHR_robustness");
+	c->khr_robustness = epoxy_has_gl_extension("GL_KHR_robustness");
+	c->has_reset = c->khr_robustness || epoxy_has_gl_extension("GL_EXT_robustness");
 	c->has_external = epoxy_has_gl_extension("GL_OES_EGL_image_external_essl3");
 	if (!bn_compose_gl_programs_init(c))
 		return false;

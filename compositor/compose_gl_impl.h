@@ -41,7 +41,7 @@ struct bn_compose_gl_context {
 	EGLDisplay display;
 	EGLContext context;
 	bool shared; /* the display is the process's */
-	bool has_modifiers, has_fences, has_timer, has_reset, has_external;
+	bool has_modifiers, has_fences, has_timer, has_reset, khr_robustness, has_external;
 	bool high; /* the priority that was asked for was had */
 	enum bn_compose_gl_blend blend;
 	struct bn_compose_gl_program programs[BN_COMPOSE_GL_KINDS][2]; /* [1]: scaled */
@@ -110,7 +110,7 @@ struct bn_compose_gl_source {
 	EGLImage image[BN_FORMAT_PLANES_MAX];
 };
 
-/* The buffer's textures with the part that is to be drawn (as it is stored) in them. 0, -ENOTSUP, -EAGAIN or -ENOMEM. */
+/* The buffer's textures with the part that is to be drawn (as it is stored) in them. 0, or as bn_compose_gl_draw(), and -ENOMEM. */
 int bn_compose_gl_source_get(struct bn_compose_gl *gl, struct bn_buffer *buffer,
 	const struct bn_rect *part, struct bn_compose_gl_source **out, uint64_t *copied);
 void bn_compose_gl_sources_finish(struct bn_compose_gl *gl);

@@ -315,7 +315,7 @@ int bn_compose_gl_source_get(struct bn_compose_gl *gl, struct bn_buffer *buffer,
 	if (!s)
 		s = source_create(gl, buffer);
 	if (!s)
-		return -ENOTSUP;
+		return -ENOMEM;
 	if (s->how == BN_COMPOSE_GL_UPLOADED)
 		upload(s, part, copied);
 	else if (s->how == BN_COMPOSE_GL_CONVERTED)

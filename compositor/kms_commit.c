@@ -200,7 +200,8 @@ static void wait_for_flip(struct bn_kms_output *ko, uint64_t now)
 				    : FLIP_MS * BN_NS_PER_MS + 3 * bn_pacer_period(pacer);
 
 	ko->target_ns = ko->modeset ? 0 : bn_pacer_vblank_after(pacer, now);
-	ko->timeout_ns = now + wait;
+	/* From here on: what was composed first may have taken its time. */
+	ko->timeout_ns = bn_pacer_now(pacer) + wait;
 	ko->modeset = false;
 	ko->failures = ko->stuck ? ko->failures : 0;
 }

@@ -363,7 +363,7 @@ static void settle_fence(const struct bn_kms_output *ko, const struct bn_kms_pla
 	bn_fd_close(fence);
 }
 
-/* 0 or -EAGAIN: drawn. */
+/* As bn_compose_gl_draw(). */
 static int draw_by_gpu(struct bn_kms_output *ko, const struct bn_kms_plan *plan, int index)
 {
 	struct bn_compose_gl_item items[BN_KMS_ITEMS_MAX];
@@ -376,11 +376,11 @@ static int draw_by_gpu(struct bn_kms_output *ko, const struct bn_kms_plan *plan,
 		return -EBUSY;
 	target = target_of(ko, index);
 	if (!target)
-		return -ENOTSUP;
+		return -EIO;
 	r = bn_compose_gl_draw(gl, target, items, list_composed(ko, plan, items),
 		plan->picture_below, &p->stale[index], &p->fence[index],
 		&ko->output->counters.composed_bytes);
-	if (r < 0 && r != -EAGAIN)
+	if (!bn_compose_gl_drew(r))
 		return r;
 	settle_fence(ko, plan, &p->fence[index]);
 	p->by_gpu = true;
@@ -401,7 +401,7 @@ static int draw_picture(struct bn_kms_output *ko, const struct bn_kms_plan *plan
 		pixman_region32_union(&p->stale[i], &p->stale[i], &p->damage);
 	bn_fd_close(&p->fence[index]);
 	r = draw_by_gpu(ko, plan, index);
-	if (r < 0 && r != -EAGAIN)
+	if (!bn_compose_gl_drew(r))
 		r = draw_by_cpu(ko, plan, index);
 	ko->output->counters.composed++;
 	pixman_region32_clear(&p->stale[index]);

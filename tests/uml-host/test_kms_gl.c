@@ -149,12 +149,12 @@ static void random_scenes(uint64_t seed, unsigned count, unsigned kinds, unsigne
 
 static void test_mixed(void)
 {
-	random_scenes(5000, 30, SCENE_MIXED | SCENE_TURNED | SCENE_CURSORS, 0);
+	random_scenes(5000, 16, SCENE_MIXED | SCENE_TURNED | SCENE_CURSORS, 0);
 }
 
 static void test_scaled(void)
 {
-	random_scenes(6000, 20, SCENE_SCALED | SCENE_TURNED | SCENE_YUV | SCENE_MIXED, 9);
+	random_scenes(6000, 10, SCENE_SCALED | SCENE_TURNED | SCENE_YUV | SCENE_MIXED, 9);
 }
 
 /* The same frames drawn by the one and by the other in turns: the picture on the display never shows which. */

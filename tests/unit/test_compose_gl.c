@@ -4,6 +4,7 @@
 #include <drm_fourcc.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/dma-buf.h>
 #include <linux/udmabuf.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "common/fd.h"
@@ -418,6 +420,71 @@ static void test_rewritten(void)
 	}
 }
 
+/* ---- a GPU that still draws into a layer ---- */
+
+struct sw_sync_fence {
+	uint32_t value;
+	char name[32];
+	int32_t fence;
+};
+#define SW_SYNC_CREATE _IOWR('W', 0, struct sw_sync_fence)
+#define SW_SYNC_INCREASE _IOW('W', 1, uint32_t)
+
+/* The kernel's clock of fences that goes when it is told; -1: not here. */
+static int open_timeline(void)
+{
+	static const char path[] = "/sys/kernel/debug/sync/sw_sync";
+
+	if (access(path, F_OK) < 0)
+		mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+static void write_until(int timeline, uint32_t value, int dmabuf)
+{
+	struct sw_sync_fence create = {.value = value, .name = "test"};
+	struct dma_buf_import_sync_file import = {.flags = DMA_BUF_SYNC_WRITE};
+
+	CU_ASSERT_EQUAL_FATAL(ioctl(timeline, SW_SYNC_CREATE, &create), 0);
+	import.fd = create.fence;
+	CU_ASSERT_EQUAL(ioctl(dmabuf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &import), 0);
+	close(create.fence);
+}
+
+static void test_busy(void)
+{
+	struct scene_random random = {15};
+	struct scene_fixture scene;
+	struct picture picture;
+	struct difference d = {0};
+	struct bn_frame frame;
+	int timeline = open_timeline();
+	uint32_t one = 1;
+
+	if (timeline < 0) {
+		printf("(no sw_sync in this kernel, not run) ");
+		return;
+	}
+	scene_fixture_init(&scene, 60, 50);
+	scene_fixture_add(&scene, &random, SCENE_PLAIN);
+	scene_fixture_add(&scene, &random, SCENE_PLAIN);
+	scene_fixture_show(&scene);
+	bn_layer_set_place(scene.layers[0], &bn_place_default);
+	into_dmabufs(&scene, &random, 1);
+	frame = scene.layers[0]->current;
+	picture_init(&picture, 60, 50);
+	write_until(timeline, 1, bn_buffer_attrs(frame.buffer)->fd[0]);
+	/* Nobody waits for it; the other layer is drawn all the same. */
+	CU_ASSERT_EQUAL(draw(&scene, &picture, true, NULL, NULL), -EAGAIN);
+	CU_ASSERT_EQUAL(ioctl(timeline, SW_SYNC_INCREASE, &one), 0);
+	CU_ASSERT_EQUAL(draw(&scene, &picture, true, NULL, NULL), 0);
+	compare(&scene, &d);
+	CU_ASSERT_EQUAL(d.max, 0);
+	picture_finish(&picture);
+	scene_fixture_finish(&scene);
+	close(timeline);
+}
+
 /* ---- around it ---- */
 
 static bool may_begin;
@@ -609,6 +676,7 @@ int main(void)
 		{"over nothing", test_transparent_ground},
 		{"parts are as the whole", test_damage},
 		{"buffers are written again", test_rewritten},
+		{"a GPU still draws into a layer", test_busy},
 		{"hooks and totals", test_hooks},
 		{"a lost context", test_lost},
 		{"nothing is left behind", test_no_leak},
