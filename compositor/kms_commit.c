@@ -7,8 +7,10 @@
 #include "kms_impl.h"
 
 #define BIT(i) (1ull << (i))
-/* A flip that takes longer is given up: this, and three refreshes. A display that is switched on takes its time. */
+/* A flip that takes longer, and three refreshes, is not waited for by guests; after so long again it is given up, and the
+ * display set up again, which can be seen. A display that is switched on takes its time. */
 #define FLIP_MS 200
+#define GIVE_UP_MS 2000
 #define MODESET_MS 3000
 /* After an error, doubled each time. */
 #define RETRY_FIRST_MS 2
@@ -271,6 +273,7 @@ void bn_kms_commit_off(struct bn_kms_output *ko)
 void bn_kms_flip(struct bn_kms_output *ko, uint64_t serial, uint64_t when_ns)
 {
 	struct bn_pacer *pacer = &ko->output->pacer;
+	bool was_stuck = ko->stuck;
 
 	if (serial != ko->serial) {
 		/* The one given up has come after all: the CRTC is free. */
@@ -281,7 +284,7 @@ void bn_kms_flip(struct bn_kms_output *ko, uint64_t serial, uint64_t when_ns)
 	}
 	if (ko->target_ns && when_ns > ko->target_ns + bn_pacer_period(pacer) / 2)
 		ko->output->counters.late++;
-	if (ko->stuck)
+	if (was_stuck)
 		bn_info("output %s: %s shows pictures again", ko->output->config.name, ko->name);
 	ko->serial = ko->timeout_ns = 0;
 	ko->failures = 0;
@@ -292,7 +295,8 @@ void bn_kms_flip(struct bn_kms_output *ko, uint64_t serial, uint64_t when_ns)
 	ko->shown = ko->pending;
 	ko->pending = (struct bn_kms_held){.picture = -1, .cursor = -1};
 	claim_planes(ko);
-	bn_kms_writeback_flipped(ko, when_ns);
+	/* Frames that were reported meanwhile are not in it. */
+	bn_kms_writeback_flipped(ko, was_stuck ? 0 : serial, when_ns);
 	bn_output_report(ko->output, ko->latched, when_ns);
 	bn_kms_output_go_on(ko);
 }
@@ -317,13 +321,23 @@ void bn_kms_abandon(struct bn_kms_output *ko)
 void bn_kms_flip_timeout(struct bn_kms_output *ko)
 {
 	uint64_t now = bn_pacer_now(&ko->output->pacer);
-	uint64_t wait = (uint64_t)FLIP_MS << (ko->failures < 4 ? ko->failures : 4);
 
-	if (bn_log_gate(&ko->log_flip))
+	if (!ko->stuck) {
+		if (bn_log_gate(&ko->log_flip))
+			bn_error(
+				"output %s: a page flip of %s is overdue: its guests go on without "
+				"the display",
+				ko->output->config.name, ko->name);
+		ko->stuck = true;
+		ko->dirty = true;
+		ko->timeout_ns = now + GIVE_UP_MS * BN_NS_PER_MS;
+		bn_output_report(ko->output, ko->latched, now);
+		return;
+	}
+	if (bn_log_gate(&ko->log_lost))
 		bn_error("output %s: a page flip of %s did not come: the display is set up again",
 			ko->output->config.name, ko->name);
-	ko->stuck = true;
 	ko->failures++;
-	ko->retry_ns = now + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS) * BN_NS_PER_MS;
+	ko->retry_ns = now + FLIP_MS * BN_NS_PER_MS;
 	bn_kms_abandon(ko);
 }

@@ -390,7 +390,7 @@ struct bn_kms_pictures {
 	struct bn_compose_gl_target *target[BN_KMS_PICTURES];
 	int fence[BN_KMS_PICTURES];
 	bool no_target; /* the card's memory cannot be handed on */
-	bool by_gpu;	/* the latest, and the shadow knows nothing of it */
+	bool by_gpu;    /* the latest, and the shadow knows nothing of it */
 	bool set_up;
 	int latest;     /* drawn last; -1: none */
 	bool opaque;    /* black where nothing is drawn, not transparent */
@@ -431,7 +431,7 @@ struct bn_kms_output {
 	unsigned failures;                       /* in a row */
 	uint64_t cost_ns;                        /* of a commit, smoothed */
 	struct bn_kms_held pending, shown, lost; /* lost: by a commit whose flip did not come */
-	unsigned long log_flip, log_refused, log_busy, log_compose;
+	unsigned long log_flip, log_lost, log_refused, log_busy, log_compose;
 
 	drmModeAtomicReq *request;
 	struct bn_kms_scene scene;
@@ -514,7 +514,7 @@ int bn_kms_writeback_modeset(struct bn_kms_output *ko, drmModeAtomicReq *request
 int bn_kms_writeback_add(struct bn_kms_output *ko, drmModeAtomicReq *request);
 /* What became of the request. */
 void bn_kms_writeback_committed(struct bn_kms_output *ko, bool done);
-void bn_kms_writeback_flipped(struct bn_kms_output *ko, uint64_t when_ns);
+void bn_kms_writeback_flipped(struct bn_kms_output *ko, uint64_t serial, uint64_t when_ns);
 /* 0, -EAGAIN (under way), -ENOTSUP (there is none of the picture that is shown). */
 int bn_kms_writeback_read(struct bn_kms_output *ko, const struct bn_rect *rect, uint32_t *pixels,
 	struct bn_read_info *info);

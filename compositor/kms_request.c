@@ -128,9 +128,8 @@ static int add_composed(struct bn_kms_output *ko, const struct bn_kms_plan *plan
 	if (!plan->picture_below || !dumb->fb_opaque ||
 		!bn_kms_plane_has_format(plane, DRM_FORMAT_XRGB8888, DRM_FORMAT_MOD_LINEAR))
 		picture.fb = dumb->fb_alpha;
-	if (ko->pictures.fence[index] >= 0 &&
-		add_plane(ko->request, plane, BN_KMS_IN_FENCE,
-			(uint64_t)ko->pictures.fence[index]) < 0)
+	if (ko->pictures.fence[index] >= 0 && add_plane(ko->request, plane, BN_KMS_IN_FENCE,
+						      (uint64_t)ko->pictures.fence[index]) < 0)
 		return -ENOMEM;
 	return add_picture(ko->request, ko->crtc, plane, &picture);
 }

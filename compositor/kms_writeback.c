@@ -17,10 +17,13 @@
 #define JOB_MS 500
 /* A picture that nothing was written back of is committed again after so long, if none has followed it. */
 #define CAPTURE_REFRESHES 2
-/* Between jobs, for vkms (Linux 7.2): what it does after one would stop the next. */
+/* For vkms (Linux 7.2), which tidies up after a job at its leisure and by that stops the next if it has begun: flips between
+ * jobs, so that its worker has had its turn. */
+#define QUIRK_REST_FLIPS 2
 #define QUIRK_REST_MS 10
-/* And a commit that comes before a job is done may take it away. */
-#define QUIRK_HOLD_MS 100
+/* And a commit that comes before a job is done may take it away. It may be an emulated machine, and a busy one. */
+#define QUIRK_HOLD_MS 1000
+#define QUIRK_JOB_MS 3000
 /* At the end; a CRTC that is switched off under a job may leave the driver in confusion. */
 #define LAST_JOB_MS 100
 
@@ -30,13 +33,16 @@ struct bn_kms_writeback {
 	struct bn_kms_prop props[BN_KMS_CONNECTOR_PROPS];
 	struct bn_kms_dumb dumb[BUFFERS];
 	struct wl_event_source *source;
-	int32_t fence; /* written by the kernel; -1: no job is under way */
-	int job;       /* the buffer that it writes to */
-	int ready;     /* that holds a picture; -1: none */
-	bool asked;    /* the request at hand has a job */
-	bool behind;   /* the last commit had none, because another was under way */
-	bool dead;     /* a job did not end */
-	bool flipped;  /* the job's commit has */
+	int32_t fence;   /* written by the kernel; -1: no job is under way */
+	int job;         /* the buffer that it writes to */
+	int ready;       /* that holds a picture; -1: none */
+	bool asked;      /* the request at hand has a job */
+	bool behind;     /* the last commit had none, because another was under way */
+	bool dead;       /* a job did not end */
+	unsigned rest;   /* flips without a job, before the next may have one */
+	uint64_t serial; /* of the job's commit */
+	bool stale;      /* that was given up: what was written is not what is shown */
+	bool flipped;    /* the job's commit has */
 	uint64_t job_ns, done_ns, job_when, job_seq, when, seq;
 };
 
@@ -162,7 +168,8 @@ static bool finish_job(struct bn_kms_writeback *wb)
 {
 	if (wb->fence < 0 || !wb->flipped || !is_written(wb))
 		return false;
-	wb->ready = wb->job;
+	wb->ready = wb->stale ? -1 : wb->job;
+	wb->rest = QUIRK_REST_FLIPS;
 	wb->done_ns = bn_now_ns();
 	wb->when = wb->job_when;
 	wb->seq = wb->job_seq;
@@ -179,7 +186,8 @@ int bn_kms_writeback_add(struct bn_kms_output *ko, drmModeAtomicReq *request)
 		return 0;
 	finish_job(wb);
 	wb->behind = wb->fence >= 0 ||
-		     (ko->card->quirks && bn_now_ns() - wb->done_ns < QUIRK_REST_MS * BN_NS_PER_MS);
+		     (ko->card->quirks && (wb->rest > 0 || bn_now_ns() - wb->done_ns <
+								   QUIRK_REST_MS * BN_NS_PER_MS));
 	buffer = wb->behind ? -1 : pick(ko);
 	if (buffer < 0)
 		return 0;
@@ -193,9 +201,16 @@ int bn_kms_writeback_add(struct bn_kms_output *ko, drmModeAtomicReq *request)
 	return r < 0 ? -ENOMEM : 0;
 }
 
+static bool is_overdue(const struct bn_kms_writeback *wb)
+{
+	uint64_t limit = wb->ko->card->quirks ? QUIRK_JOB_MS : JOB_MS;
+
+	return wb->fence >= 0 && bn_now_ns() - wb->job_ns >= limit * BN_NS_PER_MS;
+}
+
 static void give_up_slow(struct bn_kms_writeback *wb)
 {
-	if (wb->fence < 0 || bn_now_ns() - wb->job_ns < JOB_MS * BN_NS_PER_MS)
+	if (!is_overdue(wb))
 		return;
 	bn_warn("output %s: the display hardware writes nothing back any more: what is shown is "
 		"judged by "
@@ -237,21 +252,25 @@ void bn_kms_writeback_committed(struct bn_kms_output *ko, bool done)
 	}
 	wb->flipped = false;
 	wb->job_ns = bn_now_ns();
+	wb->serial = ko->card->serial;
 	if (wb->fence >= 0)
 		wb->source = wl_event_loop_add_fd(
 			ko->output->loop, wb->fence, WL_EVENT_READABLE, handle_fence, wb);
 }
 
-void bn_kms_writeback_flipped(struct bn_kms_output *ko, uint64_t when_ns)
+void bn_kms_writeback_flipped(struct bn_kms_output *ko, uint64_t serial, uint64_t when_ns)
 {
 	struct bn_kms_writeback *wb = ko->writeback;
 
+	if (wb && wb->rest > 0 && wb->behind)
+		wb->rest--;
 	if (wb && wb->behind)
 		ko->capture_ns = bn_pacer_now(&ko->output->pacer) +
 				 CAPTURE_REFRESHES * bn_pacer_period(&ko->output->pacer);
 	if (!wb || wb->fence < 0 || wb->flipped)
 		return;
 	wb->flipped = true;
+	wb->stale = serial != wb->serial;
 	wb->job_when = when_ns;
 	/* As bn_output_report() is about to count. */
 	wb->job_seq = ko->output->shown_seq + (ko->latched > ko->output->reported);
@@ -297,7 +316,7 @@ bool bn_kms_writeback_hold(const struct bn_kms_output *ko)
 bool bn_kms_writeback_busy(const struct bn_kms_output *ko)
 {
 	return ko->writeback && ko->writeback->fence >= 0 && !is_written(ko->writeback) &&
-	       bn_now_ns() - ko->writeback->job_ns < JOB_MS * BN_NS_PER_MS;
+	       !is_overdue(ko->writeback);
 }
 
 void bn_kms_writeback_finish(struct bn_kms_output *ko)

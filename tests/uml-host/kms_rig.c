@@ -13,7 +13,7 @@
 
 #include "common/fd.h"
 
-#define SETTLE_MS 5000
+#define SETTLE_MS 15000
 #define CONFIGFS "/sys/kernel/config"
 #define CARD CONFIGFS "/vkms/binnacle"
 
@@ -105,7 +105,7 @@ unsigned kms_rig_distance(struct kms_rig *rig)
 
 	CU_ASSERT_FATAL(seen && want);
 	CU_ASSERT(kms_rig_settle(rig));
-	for (unsigned i = 0; i < 200 && r == -EAGAIN; i++) {
+	for (unsigned i = 0; i < 500 && r == -EAGAIN; i++) {
 		r = bn_output_read(output, &all, seen, &info);
 		if (r == -EAGAIN)
 			kms_rig_run(rig->scene.loop, 10);
