@@ -302,7 +302,7 @@ static void test_quarantine(void)
 
 		if (tg_app_init(&other, &vm, ctx, 20 + 2 * i, W, H) == 0) {
 			tg_app_begin(&other);
-			tg_app_loop(&other, 60000, 10);
+			tg_app_loop(&other, 60000, 30);
 			tg_app_fill(&other, 1, 8);
 			tg_app_submit(&other);
 		}
