@@ -15,7 +15,7 @@ else
 fi
 long=${BINNACLE_BENCH_SECONDS:-$long} load=${BINNACLE_BENCH_SECONDS:-$load}
 phases=${BINNACLE_BENCH_PHASES:-start idle animated latency layers two weston}
-build_programs bench/scanout bench/watchdog bench/libbusy_shim.so
+build_programs bench/scanout bench/watchdog bench/commit bench/libbusy_shim.so
 export BINNACLE_BUILD=$build BN_BENCH_SHORT=$short BN_BENCH_LONG=$long BN_BENCH_LOAD=$load BN_BENCH_STARTS=$starts
 
 fifo=${BINNACLE_BENCH_FIFO:-$(awk '{ print $1 < 0.7 ? "no" : "yes" }' /proc/loadavg)}
@@ -77,6 +77,8 @@ native_load() {
 	INI
 	service_start "$run_dir/binnacle.ini"
 	wait_renderer
+	say "· commits, the display controller being data"
+	${can_realtime:+chrt -f 19} "$build/bench/commit" 36000 | grep '^{' >>"$rows"
 	native_cpu idle "$short" --gl --still
 	native_cpu animated "$short" --gl
 	busy_start
@@ -94,8 +96,8 @@ wait_renderer() {
 	done
 	fail "the renderer does not come up"
 }
-# cpu_ns: processor time of all threads of the service.
-cpu_ns() { cat /proc/"$service_pid"/task/*/schedstat | awk '{ n += $1 } END { printf "%d\n", n }'; }
+# cpu_ns: processor time of the service: its main thread, and all of them (the scheduler's, too).
+cpu_ns() { cat /proc/"$service_pid"/task/"$service_pid"/schedstat /proc/"$service_pid"/task/*/schedstat | awk '{ n += $1 } NR == 1 { first = n; n = 0 } END { printf "%d %d\n", first, n }'; }
 native_cpu() { # native_cpu NAME SECONDS OPTION…
 	local name=$1 seconds=$2 pid from to
 	shift 2
@@ -107,7 +109,7 @@ native_cpu() { # native_cpu NAME SECONDS OPTION…
 	to="$(cpu_ns) $(date +%s%N)"
 	wait "$pid" || fail "the guest failed"
 	jq -nc --arg name "native-$name" --slurpfile g "$run_dir/one.json" --argjson vm "$(ctl status --json | jq '.vms[0].frame.miss_causes')" --arg w "$from $to" '($w | [scan("[0-9]+") | tonumber]) as $w |
-		{name: $name, guest: $g[0], miss_causes: $vm, work_percent: (($w[2] - $w[0]) / ($w[3] - $w[1]) * 100)}' >>"$rows"
+		{name: $name, guest: $g[0], miss_causes: $vm, work_percent: (($w[3] - $w[0]) / ($w[5] - $w[2]) * 100), all_percent: (($w[4] - $w[1]) / ($w[5] - $w[2]) * 100)}' >>"$rows"
 }
 
 rows=$run_dir/rows
