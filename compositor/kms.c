@@ -92,6 +92,7 @@ void bn_kms_output_arm(struct bn_kms_output *ko)
 	if (ko->output->config.free_running && !ko->output->idle && bn_output_unlatched(ko->output))
 		earliest(&deadline, bn_pacer_now(pacer));
 	bn_pacer_set(pacer, deadline);
+	bn_output_note_active(ko->output);
 }
 
 static bool wants_commit(const struct bn_kms_output *ko)
@@ -580,6 +581,7 @@ const struct bn_output_impl bn_kms_impl = {
 	.layer_finish = kms_layer_finish,
 	.shown = bn_kms_shown,
 	.planes = bn_kms_planes,
+	.active = bn_kms_active,
 	.status = bn_kms_status,
 	.read = bn_kms_read,
 	.observe = bn_kms_writeback_observe,

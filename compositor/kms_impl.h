@@ -527,6 +527,7 @@ void bn_kms_writeback_finish(struct bn_kms_output *ko);
 /* kms_status.c */
 void bn_kms_shown(const struct bn_layer *layer, struct bn_layer_shown *out);
 unsigned bn_kms_planes(const struct bn_output *output, struct bn_plane_status *out, unsigned max);
+bool bn_kms_active(const struct bn_output *output);
 void bn_kms_status(const struct bn_output *output, struct bn_output_status *out);
 int bn_kms_read(struct bn_output *output, const struct bn_rect *rect, uint32_t *pixels,
 	struct bn_read_info *info);

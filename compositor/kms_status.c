@@ -83,6 +83,13 @@ unsigned bn_kms_planes(const struct bn_output *output, struct bn_plane_status *o
 	return n;
 }
 
+bool bn_kms_active(const struct bn_output *output)
+{
+	const struct bn_kms_output *ko = bn_kms_output_of(output);
+
+	return bn_kms_output_on(ko);
+}
+
 void bn_kms_status(const struct bn_output *output, struct bn_output_status *out)
 {
 	const struct bn_kms_output *ko = bn_kms_output_of(output);
@@ -102,7 +109,8 @@ void bn_kms_status(const struct bn_output *output, struct bn_output_status *out)
 /* Whether nothing but the composed picture can be seen in that part. */
 static bool is_composed(const struct bn_kms_output *ko, const struct bn_rect *rect)
 {
-	if (!ko->has_plan || ko->plan.picture < 0 || !ko->plan.picture_below || ko->serial != 0)
+	if (!ko->has_plan || ko->plan.picture < 0 || !ko->plan.picture_below || ko->serial != 0 ||
+		ko->output->places_latched != ko->output->places)
 		return false;
 	for (unsigned i = 0; i < ko->plan.count; i++) {
 		if (ko->plan.plane[i] >= 0 &&
@@ -137,7 +145,10 @@ int bn_kms_read(struct bn_output *output, const struct bn_rect *rect, uint32_t *
 	struct bn_kms_output *ko = bn_kms_output_of(output);
 	int r = -ENOTSUP;
 
-	if (bn_kms_output_on(ko) && !ko->stuck) {
+	/* What stays on the screen is not what guests are told of. */
+	if (bn_kms_output_on(ko) && ko->stuck)
+		return -ETIMEDOUT;
+	if (bn_kms_output_on(ko)) {
 		r = bn_kms_writeback_read(ko, rect, pixels, info);
 		if (r == -ENOTSUP && is_composed(ko, rect))
 			r = read_composed(ko, rect, pixels, info);

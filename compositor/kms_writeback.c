@@ -43,7 +43,8 @@ struct bn_kms_writeback {
 	uint64_t serial; /* of the job's commit */
 	bool stale;      /* that was given up: what was written is not what is shown */
 	bool flipped;    /* the job's commit has */
-	uint64_t job_ns, done_ns, job_when, job_seq, when, seq;
+	bool telling;  /* of the picture that has just been written, though there may be a newer one */
+	uint64_t job_ns, done_ns, job_when, job_seq, job_places, when, seq, places;
 };
 
 static bool has_format(int fd, const struct bn_kms_prop *prop, uint32_t fourcc)
@@ -173,6 +174,7 @@ static bool finish_job(struct bn_kms_writeback *wb)
 	wb->done_ns = bn_now_ns();
 	wb->when = wb->job_when;
 	wb->seq = wb->job_seq;
+	wb->places = wb->job_places;
 	end_job(wb);
 	return true;
 }
@@ -234,7 +236,9 @@ static int handle_fence(int fd, uint32_t mask, void *data)
 	if (!finish_job(wb) || !output->observer)
 		return 0;
 	bn_output_enter(output);
+	wb->telling = true;
 	output->observer(output->observer_data, wb->when);
+	wb->telling = false;
 	bn_output_leave(output);
 	return 0;
 }
@@ -252,6 +256,7 @@ void bn_kms_writeback_committed(struct bn_kms_output *ko, bool done)
 	}
 	wb->flipped = false;
 	wb->job_ns = bn_now_ns();
+	wb->job_places = ko->output->places_latched;
 	wb->serial = ko->card->serial;
 	if (wb->fence >= 0)
 		wb->source = wl_event_loop_add_fd(
@@ -290,8 +295,11 @@ int bn_kms_writeback_read(struct bn_kms_output *ko, const struct bn_rect *rect, 
 		return -ENOTSUP;
 	finish_job(wb);
 	give_up_slow(wb);
-	if (wb->ready < 0 || wb->seq != ko->output->shown_seq)
+	if (wb->ready < 0 || (!wb->telling && wb->seq != ko->output->shown_seq))
 		return wb->fence >= 0 || (wb->behind && !wb->dead) ? -EAGAIN : -ENOTSUP;
+	/* Of another scene than that which whoever asks knows. */
+	if (wb->places != ko->output->places)
+		return -ENOTSUP;
 	dumb = &wb->dumb[wb->ready];
 	if ((uint64_t)rect->x + rect->width > dumb->width ||
 		(uint64_t)rect->y + rect->height > dumb->height)

@@ -122,6 +122,8 @@ static bool latch_layer(struct bn_layer *layer, uint64_t commit, uint64_t before
 	}
 	if (newest)
 		set_current(layer, &newest->frame);
+	if (newest && layer->place.role == BN_ROLE_FALLBACK)
+		layer->output->places++;
 	return newest != NULL;
 }
 
@@ -157,6 +159,8 @@ uint64_t bn_output_latch(struct bn_output *output, uint64_t before_ns)
 		output->commit = commit;
 		output->frames++;
 	}
+	if (!output->changed)
+		output->places_latched = output->places;
 	bn_output_leave(output);
 	return output->commit;
 }

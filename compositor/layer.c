@@ -101,6 +101,7 @@ void bn_layer_destroy(struct bn_layer *layer)
 	bn_buffer_unlock(layer->current.buffer);
 	layer->current.buffer = NULL;
 	bn_output_leave(output);
+	output->places += seen;
 	if (seen)
 		bn_output_touch(output, NULL);
 	else
@@ -163,6 +164,7 @@ void bn_layer_set_place(struct bn_layer *layer, const struct bn_place *place)
 	if (same_place(&layer->place, &valid))
 		return;
 	layer->place = valid;
+	layer->output->places += layer->current.buffer != NULL;
 	wl_list_remove(&layer->link);
 	insert_by_height(layer);
 	bn_output_touch(layer->output, layer);

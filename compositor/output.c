@@ -109,6 +109,7 @@ int bn_output_set_mode(
 	output->config.height = height;
 	output->config.refresh_mhz = refresh_mhz;
 	bn_pacer_set_refresh(&output->pacer, refresh_mhz);
+	output->places++;
 	if (output->impl->resize)
 		output->impl->resize(output);
 	bn_output_touch(output, NULL);

@@ -76,6 +76,8 @@ struct bn_output_impl {
 	void (*shown)(const struct bn_layer *layer, struct bn_layer_shown *out);
 	unsigned (*planes)(
 		const struct bn_output *output, struct bn_plane_status *out, unsigned max);
+	/* bn_output_active(); NULL: always. */
+	bool (*active)(const struct bn_output *output);
 	/* Adds to what the common part has filled in. */
 	void (*status)(const struct bn_output *output, struct bn_output_status *out);
 	int (*read)(struct bn_output *output, const struct bn_rect *rect, uint32_t *pixels,
@@ -106,9 +108,15 @@ struct bn_output {
 	/* Called by bn_output_report() when it told of something shown. */
 	void (*observer)(void *data, uint64_t when_ns);
 	void *observer_data;
+	void (*active_handler)(void *data);
+	void *active_data;
+	bool told_active;
 	void (*input)(void *data, const struct bn_input_event *event);
 	void *input_data;
 	uint64_t shown_seq, shown_ns; /* pictures shown so far; when the last came */
+	/* Counts what changes where things lie, or what stands in for them, so that an older picture is
+	 * no longer that of this scene; and what of it is latched. */
+	uint64_t places, places_latched;
 	/* Places, cursors, layers that went or the mode: what changes the picture without a frame. */
 	bool changed;		 /* and is not latched */
 	uint64_t changed_ns;	 /* when the first of it did; 0: nothing that is not reported */
@@ -162,6 +170,9 @@ int bn_output_create_clocked(struct bn_output **out, struct wl_event_loop *loop,
 /* Calls impl->soon from an idle callback, or from the timer when a listener is being called (so
  * that a listener that submits again cannot keep the loop from its other work). */
 void bn_output_soon(struct bn_output *output);
+
+/* active() may have changed. */
+void bn_output_note_active(struct bn_output *output);
 
 /* Layers destroyed between the two are freed by the last leave. */
 void bn_output_enter(struct bn_output *output);

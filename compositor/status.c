@@ -37,9 +37,33 @@ void bn_output_status(const struct bn_output *output, struct bn_output_status *o
 {
 	*out = output->counters;
 	out->connected = true;
-	out->active = true;
+	out->active = bn_output_active(output);
 	if (output->impl->status)
 		output->impl->status(output, out);
+}
+
+bool bn_output_active(const struct bn_output *output)
+{
+	return !output->impl->active || output->impl->active(output);
+}
+
+void bn_output_note_active(struct bn_output *output)
+{
+	bool active = bn_output_active(output);
+
+	if (active == output->told_active)
+		return;
+	output->told_active = active;
+	if (output->active_handler)
+		output->active_handler(output->active_data);
+}
+
+void bn_output_set_active_handler(
+	struct bn_output *output, void (*handler)(void *data), void *data)
+{
+	output->active_handler = handler;
+	output->active_data = data;
+	output->told_active = bn_output_active(output);
 }
 
 void bn_output_set_observer(

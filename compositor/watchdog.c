@@ -16,8 +16,10 @@ struct region {
 	bool expected; /* … within `expect`, if there is one */
 	bool absent;   /* … outside of `absent` */
 	uint64_t now_ns;
+	uint64_t picture_ns; /* the newest picture's time */
 	uint64_t changed_ns, frame_ns;
 	uint64_t claimed_ns; /* what frame_ns was said to be, to know the frame again */
+	uint64_t fresh_ns;   /* no frame counts as older: the last pause ended then */
 	/* From when on it is known to be frozen, stale, blind, and late for its start. */
 	uint64_t frozen_at, stale_at, blind_at, start_at;
 	uint64_t counted_ns; /* when the last picture was counted, or one that stayed */
@@ -174,7 +176,7 @@ static uint64_t next(const struct region *r)
 static void advance(struct bn_watchdog *w, struct region *r, uint64_t now)
 {
 	now = min(now, NEVER - 1);
-	for (;;) {
+	while (!r->status.paused) {
 		uint64_t due = next(r);
 		if (due > now || due == NEVER)
 			break;
@@ -194,20 +196,26 @@ static void take_unknown(struct region *r, bool never)
 		r->blind_at = add(r->now_ns, r->rule.blind_ns);
 }
 
-static void take_picture(struct region *r, uint32_t crc, bool nothing)
+/* When a rule about time is known to be broken, if nothing comes before. */
+static uint64_t broken_at(
+	const struct bn_watch_rule *rule, uint64_t last_ns, uint64_t limit_ns, uint64_t at)
+{
+	uint64_t end = add(last_ns, limit_ns);
+	if (limit_ns == 0)
+		return NEVER;
+	return at > end ? at : add(end, rule->grace_ns);
+}
+
+/* late: a newer one has been told of, so that it says nothing of when something changed. */
+static void take_picture(struct region *r, uint32_t crc, bool nothing, bool late)
 {
 	const struct bn_watch_rule *rule = &r->rule;
 	uint64_t at = r->now_ns;
-	bool same = r->seen && r->nothing == nothing && r->status.crc == crc;
-	if (!same)
+	if (!r->seen || (!late && (r->nothing != nothing || r->status.crc != crc)))
 		r->changed_ns = at;
-	r->frozen_at = NEVER;
-	if (rule->change_ns > 0)
-		r->frozen_at = at > add(r->changed_ns, rule->change_ns)
-				       ? at
-				       : add(add(r->changed_ns, rule->change_ns), rule->grace_ns);
+	r->frozen_at = broken_at(rule, r->changed_ns, rule->change_ns, at);
 	r->nothing = nothing;
-	r->status.crc = crc;
+	r->status.crc = late ? r->status.crc : crc;
 	r->expected = rule->num_expect == 0 || contains(rule->expect, rule->num_expect, crc);
 	r->absent = nothing || !contains(rule->absent, rule->num_absent, crc);
 	r->blind_at = NEVER;
@@ -221,17 +229,16 @@ static void take_age(struct region *r, uint64_t frame_ns)
 	uint64_t at = r->now_ns;
 	/* A frame from the future does not get younger by being looked at again. */
 	if (frame_ns != r->claimed_ns || !r->seen)
-		r->frame_ns = min(frame_ns, at);
+		r->frame_ns = max(min(frame_ns, at), r->fresh_ns);
 	r->claimed_ns = frame_ns;
-	r->stale_at = NEVER;
-	if (rule->age_ns > 0)
-		r->stale_at = at > add(r->frame_ns, rule->age_ns)
-				      ? at
-				      : add(add(r->frame_ns, rule->age_ns), rule->grace_ns);
+	r->stale_at = broken_at(rule, r->frame_ns, rule->age_ns, at);
 }
 
 static void settle(struct region *r)
 {
+	r->deadline = NEVER;
+	if (r->status.paused)
+		return;
 	r->deadline = next(r);
 	r->status.fault = verdict(r, r->now_ns);
 }
@@ -242,13 +249,18 @@ void bn_watchdog_sample(
 	struct region *r = &w->region[region];
 	bool known = sample->what == BN_WATCH_SEEN || sample->what == BN_WATCH_NOTHING;
 	bool pixels = wants_pixels(&r->rule);
+	bool late = sample->when_ns < r->picture_ns;
+	if (r->status.paused)
+		return;
+	r->picture_ns = max(r->picture_ns, min(sample->when_ns, NEVER - 1));
 	/* What was due before this picture. */
 	if (sample->when_ns > 0)
 		advance(w, r, sample->when_ns - 1);
 	r->now_ns = max(r->now_ns, min(sample->when_ns, NEVER - 1));
 	take_age(r, sample->frame_ns);
 	if (known || !pixels)
-		take_picture(r, pixels ? sample->crc : 0, sample->what == BN_WATCH_NOTHING);
+		take_picture(
+			r, pixels ? sample->crc : 0, sample->what == BN_WATCH_NOTHING, late);
 	else
 		take_unknown(r, sample->what == BN_WATCH_NEVER);
 	if (known || !pixels || r->never) {
@@ -286,6 +298,44 @@ bool bn_watchdog_wants_pixels(const struct bn_watchdog *w, unsigned region)
 	return wants_pixels(&w->region[region].rule);
 }
 
+void bn_watchdog_pause(struct bn_watchdog *w, unsigned region, uint64_t now_ns)
+{
+	struct region *r = &w->region[region];
+	advance(w, r, now_ns);
+	r->status.paused = true;
+	settle(r);
+}
+
+/* As at the start. */
+static void wait_again(struct bn_watchdog *w, struct region *r)
+{
+	r->start_at = r->rule.start_ns ? add(r->now_ns, r->rule.start_ns) : NEVER;
+	if (r->status.state != BN_WATCH_WAITING)
+		enter(w, r, BN_WATCH_WAITING, r->now_ns);
+}
+
+void bn_watchdog_resume(struct bn_watchdog *w, unsigned region, bool keep, uint64_t now_ns)
+{
+	struct region *r = &w->region[region];
+	if (!r->status.paused)
+		return;
+	r->status.paused = false;
+	r->now_ns = max(r->now_ns, min(now_ns, NEVER - 1));
+	uint64_t at = r->now_ns;
+	r->bad = r->good = 0;
+	r->blind_at = NEVER;
+	r->counted_ns = r->changed_ns = r->frame_ns = r->fresh_ns = at;
+	if (r->seen) {
+		r->frozen_at = broken_at(&r->rule, at, r->rule.change_ns, at);
+		r->stale_at = broken_at(&r->rule, at, r->rule.age_ns, at);
+	}
+	if (!keep)
+		r->seen = false;
+	if (!keep || r->status.state == BN_WATCH_WAITING)
+		wait_again(w, r);
+	settle(r);
+}
+
 void bn_watchdog_reset(struct bn_watchdog *w, unsigned region, uint64_t now_ns)
 {
 	struct region *r = &w->region[region];
@@ -296,9 +346,8 @@ void bn_watchdog_reset(struct bn_watchdog *w, unsigned region, uint64_t now_ns)
 	s->last = BN_WATCH_OK;
 	s->failed_ns = 0;
 	if (s->state == BN_WATCH_FALLBACK) {
-		r->start_at = r->rule.start_ns ? add(r->now_ns, r->rule.start_ns) : NEVER;
 		r->counted_ns = r->now_ns;
-		enter(w, r, BN_WATCH_WAITING, r->now_ns);
+		wait_again(w, r);
 	}
 	settle(r);
 }

@@ -208,12 +208,18 @@ static void wayland_resize(struct bn_output *output)
 	bn_wl_window_resize(output->impl_data);
 }
 
+static bool wayland_active(const struct bn_output *output)
+{
+	const struct bn_wl *wl = output->impl_data;
+
+	return wl->configured && !wl->lost && !wl->stalled;
+}
+
 static void wayland_status(const struct bn_output *output, struct bn_output_status *out)
 {
 	const struct bn_wl *wl = output->impl_data;
 
 	out->connected = wl->configured && !wl->lost;
-	out->active = out->connected && !wl->stalled;
 }
 
 static void wayland_layer_finish(struct bn_layer *layer)
@@ -230,5 +236,6 @@ const struct bn_output_impl bn_wayland_impl = {
 	.resize = wayland_resize,
 	.layer_finish = wayland_layer_finish,
 	.shown = bn_wl_layer_shown,
+	.active = wayland_active,
 	.status = wayland_status,
 };

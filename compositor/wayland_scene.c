@@ -126,6 +126,7 @@ static void handle_frame(void *data, struct wl_callback *callback, uint32_t time
 
 	bn_wl_drop_frame(wl);
 	wl->stalled = false;
+	bn_output_note_active(wl->output);
 	if (!wl->presentation)
 		bn_output_report(wl->output, wl->frame_commit, bn_pacer_now(&wl->output->pacer));
 	if (wl->dirty)
@@ -252,6 +253,7 @@ void bn_wl_tick(struct bn_wl *wl, uint64_t now_ns)
 			bn_debug("output %s: the compositor asks for no frames, pacing by timer",
 				wl->output->config.name);
 			wl->stalled = true;
+			bn_output_note_active(wl->output);
 		}
 		if (wl->stalled)
 			stalled_vblank(wl, now_ns);

@@ -59,6 +59,7 @@ static void handle_surface_configure(void *data, struct xdg_surface *xdg_surface
 
 	xdg_surface_ack_configure(xdg_surface, serial);
 	wl->configured = true;
+	bn_output_note_active(wl->output);
 	/* The answer is a commit, and the compositor may show nothing until it has it. */
 	bn_wl_drop_frame(wl);
 	bn_wl_schedule(wl);

@@ -594,12 +594,22 @@ static void wait_for_probe(void)
 		wl_event_loop_dispatch(rig.loop, 10);
 }
 
+static void count_call(void *data)
+{
+	unsigned *calls = data;
+
+	(*calls)++;
+}
+
 static void test_unplug(void)
 {
 	struct bn_place place = bn_place_default;
 	struct shown *a, *b;
+	unsigned changes[2] = {0};
 
 	open_rig(&mock_rk3588, 2);
+	for (unsigned i = 0; i < 2; i++)
+		bn_output_set_active_handler(rig.output[i], count_call, &changes[i]);
 	a = add_layer(0, 0x123456, &place, 100, 100);
 	b = add_layer(1, 0x654321, &place, 100, 100);
 	settle();
@@ -612,6 +622,8 @@ static void test_unplug(void)
 		bn_kms_probe_all(kms(0)->card);
 		wait_for_probe();
 		CU_ASSERT(!kms(0)->connected);
+		CU_ASSERT(!bn_output_active(rig.output[0]));
+		CU_ASSERT_EQUAL(changes[0], 2 * round + 1);
 		for (unsigned i = 0; i < 10; i++) {
 			submit(a, i, 100, 100);
 			submit(b, i, 100, 100);
@@ -627,8 +639,11 @@ static void test_unplug(void)
 		wait_for_probe();
 		settle();
 		CU_ASSERT(kms(0)->connected);
+		CU_ASSERT(bn_output_active(rig.output[0]));
+		CU_ASSERT_EQUAL(changes[0], 2 * round + 2);
 		check_invariants(0, round);
 	}
+	CU_ASSERT_EQUAL(changes[1], 0);
 	CU_ASSERT_EQUAL(rig.output[0]->counters.unplugged, 3);
 	CU_ASSERT_EQUAL(rig.output[1]->counters.failed, 0);
 	close_rig();

@@ -415,6 +415,92 @@ static void test_backwards(void)
 	done();
 }
 
+/* What is written back of a picture may come after a newer one was judged by its layers. */
+static void test_late(void)
+{
+	one((struct bn_watch_rule){
+		.change_ns = 100 * MS, .absent = bad, .num_absent = 1, .good_frames = 2});
+	see(1500, 1);
+	see(1516, 2);
+	is(BN_WATCH_LIVE, BN_WATCH_OK);
+	see(1532, 3);
+	see(1516, 2);
+	bn_watchdog_tick(dog, 1600 * MS);
+	see(1532, 3); /* seen again is no change, nor is one of before */
+	CU_ASSERT_EQUAL(bn_watchdog_deadline(dog), 1632 * MS);
+	see(1516, 2);
+	CU_ASSERT_EQUAL(bn_watchdog_deadline(dog), 1632 * MS);
+	see(1531, BAD); /* but wrong is wrong */
+	is(BN_WATCH_FALLBACK, BN_WATCH_PRESENT);
+	done();
+}
+
+static const struct bn_watch_rule timed = {
+	.change_ns = 100 * MS, .age_ns = 50 * MS, .start_ns = 300 * MS, .good_frames = 2};
+
+static void test_pause(void)
+{
+	one(timed);
+	see(1010, 1);
+	see(1020, 2);
+	is(BN_WATCH_LIVE, BN_WATCH_OK);
+	bn_watchdog_pause(dog, 0, 1030 * MS);
+	CU_ASSERT_TRUE(status()->paused);
+	CU_ASSERT_EQUAL(bn_watchdog_deadline(dog), UINT64_MAX);
+	bn_watchdog_tick(dog, 5000 * MS);
+	see_not(5000, BN_WATCH_NOTHING);
+	see_not(5000, BN_WATCH_UNKNOWN);
+	is(BN_WATCH_LIVE, BN_WATCH_OK);
+	CU_ASSERT_EQUAL(status()->pictures, 2);
+	bn_watchdog_resume(dog, 0, true, 6000 * MS);
+	CU_ASSERT_FALSE(status()->paused);
+	is(BN_WATCH_LIVE, BN_WATCH_OK);
+	CU_ASSERT_EQUAL(bn_watchdog_deadline(dog), 6050 * MS); /* of what was seen then */
+	/* A frame of the pause is as old as its end; the same picture counts from there. */
+	see_frame(6016, 2, 3000);
+	CU_ASSERT_EQUAL(bn_watchdog_deadline(dog), 6050 * MS);
+	see_frame(6040, 2, 6040);
+	CU_ASSERT_EQUAL(bn_watchdog_deadline(dog), 6090 * MS);
+	see_frame(6085, 2, 6085);
+	bn_watchdog_tick(dog, 6100 * MS);
+	is(BN_WATCH_FALLBACK, BN_WATCH_FROZEN);
+	CU_ASSERT_EQUAL(status()->failed_ns, 6100 * MS);
+	done();
+}
+
+static void test_pause_states(void)
+{
+	/* What is due before the pause is judged. */
+	one(timed);
+	see(1010, 1);
+	see(1020, 2);
+	bn_watchdog_pause(dog, 0, 1080 * MS);
+	is(BN_WATCH_FALLBACK, BN_WATCH_STALE);
+	calls = 0;
+	bn_watchdog_pause(dog, 0, 1090 * MS);
+	bn_watchdog_resume(dog, 0, true, 2000 * MS);
+	is(BN_WATCH_FALLBACK, BN_WATCH_OK); /* nothing is wrong yet, but it has to show so */
+	see(2010, 3);
+	see(2020, 4);
+	is(BN_WATCH_LIVE, BN_WATCH_OK);
+	CU_ASSERT_EQUAL(calls, 1);
+	/* As at the start. */
+	bn_watchdog_pause(dog, 0, 2030 * MS);
+	bn_watchdog_resume(dog, 0, false, 3000 * MS);
+	is(BN_WATCH_WAITING, BN_WATCH_MISSING);
+	CU_ASSERT_EQUAL(bn_watchdog_deadline(dog), 3300 * MS);
+	/* Its start waits during another one, too. */
+	bn_watchdog_pause(dog, 0, 3200 * MS);
+	bn_watchdog_resume(dog, 0, true, 4000 * MS);
+	is(BN_WATCH_WAITING, BN_WATCH_MISSING);
+	CU_ASSERT_EQUAL(bn_watchdog_deadline(dog), 4300 * MS);
+	bn_watchdog_resume(dog, 0, false, 4100 * MS); /* not paused */
+	CU_ASSERT_EQUAL(bn_watchdog_deadline(dog), 4300 * MS);
+	bn_watchdog_tick(dog, 4300 * MS);
+	is(BN_WATCH_FALLBACK, BN_WATCH_MISSING);
+	done();
+}
+
 static void test_end_of_time(void)
 {
 	one((struct bn_watch_rule){.change_ns = UINT64_MAX - 1,
@@ -542,6 +628,9 @@ int main(void)
 		{"a start that takes too long", test_start},
 		{"reset", test_reset},
 		{"time going back", test_backwards},
+		{"pictures told of late", test_late},
+		{"paused", test_pause},
+		{"paused in every state", test_pause_states},
 		{"the end of time", test_end_of_time},
 		{"a leap in time", test_leap},
 		{"another refresh rate", test_refresh},

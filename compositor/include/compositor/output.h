@@ -156,6 +156,13 @@ struct bn_output_status {
 	struct bn_histogram latency; /* guest's flush → vblank, of shown frames */
 };
 void bn_output_status(const struct bn_output *output, struct bn_output_status *out);
+/* Whether there is a display that shows something: plugged in, ours, in sight. One that does not answer any more counts,
+ * unlike for bn_output_status.active. */
+bool bn_output_active(const struct bn_output *output);
+/* Calls handler from the loop whenever that has changed; what is done about it is for later, it may do nothing to the
+ * output. NULL ends it. */
+void bn_output_set_active_handler(
+	struct bn_output *output, void (*handler)(void *data), void *data);
 
 /* ---- looking at what is really shown (safety watchdog) ---- */
 
@@ -178,7 +185,8 @@ void bn_output_set_observer(
 	struct bn_output *output, void (*handler)(void *data, uint64_t when_ns), void *data);
 /* Copies that part of what is scanned out now to pixels (XRGB8888, stride rect->width × 4 bytes; X is 0); the part must lie within
  * the output (-EINVAL). -EAGAIN: not known now (a writeback is under way, a GPU still draws), ask again after the next
- * vblank; -ENOTSUP: a buffer that no CPU can read. Never waits. */
+ * vblank; -ETIMEDOUT: the display does not answer, whatever it shows; -ENOTSUP: a buffer that no CPU can read. Never
+ * waits. */
 int bn_output_read(struct bn_output *output, const struct bn_rect *rect, uint32_t *pixels,
 	struct bn_read_info *info);
 

@@ -67,6 +67,7 @@ struct bn_watch_sample {
 
 struct bn_watch_status {
 	enum bn_watch_state state;
+	bool paused;
 	uint64_t since_ns;               /* of the state */
 	enum bn_watch_fault fault;       /* as it is now; in LIVE one that is tolerated still */
 	enum bn_watch_fault last;        /* that made it fail last; OK: none did */
@@ -85,14 +86,20 @@ int bn_watchdog_create(struct bn_watchdog **out, const struct bn_watch_rule *rul
 /* NULL is allowed. */
 void bn_watchdog_destroy(struct bn_watchdog *watchdog);
 
-/* Times that go back count as the latest before. A region's samples come in the order of their
- * pictures. */
+/* Times that go back count as the latest before. A picture may be told of after a newer one (what is
+ * written back takes its time): it is judged like others, but does not count as a change. */
 void bn_watchdog_sample(
 	struct bn_watchdog *watchdog, unsigned region, const struct bn_watch_sample *sample);
 /* Time has gone by without a picture: what is due by then is judged. */
 void bn_watchdog_tick(struct bn_watchdog *watchdog, uint64_t now_ns);
 /* When the next tick is due; UINT64_MAX: none is. */
 uint64_t bn_watchdog_deadline(const struct bn_watchdog *watchdog);
+/* Nothing is shown there, and that is meant: until bn_watchdog_resume() samples and time count for
+ * nothing. What was due before is judged. */
+void bn_watchdog_pause(struct bn_watchdog *watchdog, unsigned region, uint64_t now_ns);
+/* The rules begin afresh: what was seen before is as old as now, and what counted frames begins at 0.
+ * keep: the state stays; otherwise it waits as at the start. */
+void bn_watchdog_resume(struct bn_watchdog *watchdog, unsigned region, bool keep, uint64_t now_ns);
 /* Counters begin anew; one that has failed waits as at the start. */
 void bn_watchdog_reset(struct bn_watchdog *watchdog, unsigned region, uint64_t now_ns);
 /* Another refresh rate. */
