@@ -16,7 +16,7 @@ static void print_watch(FILE *out, struct json_object *w)
 	/* "layer*": what lies below the fallback. */
 	snprintf(source, sizeof(source), "%.16s%s", bn_json_text(w, "source"),
 		bn_json_bool(w, "covered") ? "*" : "");
-	fprintf(out, "%-16.31s %-16.31s %-28.60s %-8.12s %-10.20s %-10.12s %6llu %6s %s\n",
+	fprintf(out, "%-16.31s %-16.31s %-28.60s %-8.12s %-10.20s %-10.12s %6llu %6s %s%s%s\n",
 		bn_json_text(w, "name"), bn_json_text(w, "layer"), bn_json_text(w, "rule"),
 		bn_json_text(w, "state"), source[0] ? source : "-",
 		strcmp(last, "ok") == 0 ? "-" : last,
@@ -24,7 +24,8 @@ static void print_watch(FILE *out, struct json_object *w)
 		bn_json_count(w, "reactions")
 			? bn_text_number(worst, bn_json_number(w, "reaction_max_ms"), 6, 1)
 			: "-",
-		bn_text_duration(since, bn_json_number(w, "since_ms") / 1000));
+		bn_text_duration(since, bn_json_number(w, "since_ms") / 1000),
+		bn_json_text(w, "reason")[0] ? "  paused: " : "", bn_json_text(w, "reason"));
 }
 
 static void print_boot(FILE *out, struct json_object *b)

@@ -75,10 +75,11 @@ static struct json_object *watch_json(const struct bn_watchdogs *watchdogs, unsi
 	snprintf(crc, sizeof(crc), "%08x", w.status->crc);
 	bn_json_add_text(o, "name", w.settings->name);
 	bn_json_add_text(o, "layer", w.settings->layer);
-	bn_json_add_text(o, "output", w.settings->output);
+	bn_json_add_text(o, "output", w.output);
 	json_object_object_add(o, "at", rect_json(&w.at));
 	add_rule(o, w.settings);
 	bn_json_add_text(o, "state", w.state);
+	bn_json_add_text(o, "reason", w.reason);
 	bn_json_add_ms(o, "since_ms", now > w.status->since_ns ? now - w.status->since_ns : 0);
 	bn_json_add_text(o, "source", w.source);
 	bn_json_add_bool(o, "covered", w.covered);

@@ -16,7 +16,14 @@ static void write_states(FILE *out, const struct bn_watchdogs *dogs, unsigned co
 	for (unsigned i = 0; i < count; i++) {
 		bn_watchdogs_describe(dogs, i, &w);
 		fprintf(out, "binnacle_watch_live{watch=\"%s\",output=\"%s\"} %d\n",
-			w.settings->name, w.settings->output, w.status->state == BN_WATCH_LIVE);
+			w.settings->name, w.output,
+			w.status->state == BN_WATCH_LIVE && !w.status->paused);
+	}
+	head(out, "watch_paused", "1 while its output shows nothing.", "gauge");
+	for (unsigned i = 0; i < count; i++) {
+		bn_watchdogs_describe(dogs, i, &w);
+		fprintf(out, "binnacle_watch_paused{watch=\"%s\",output=\"%s\"} %d\n",
+			w.settings->name, w.output, w.status->paused);
 	}
 	head(out, "watch_pictures_total", "Pictures judged.", "counter");
 	for (unsigned i = 0; i < count; i++) {

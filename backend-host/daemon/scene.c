@@ -35,6 +35,8 @@ struct bn_stage {
 	struct wl_list extras;
 	void (*changed)(void *data);
 	void *data;
+	const struct bn_stage_guard *guard;
+	void *guard_data;
 };
 
 /* ---- checks ---- */
@@ -271,12 +273,24 @@ static void commit(struct bn_stage *stage, const struct bn_scene *scene)
 int bn_stage_set(
 	struct bn_stage *stage, const struct bn_scene *scene, bn_stage_report report, void *data)
 {
+	const struct bn_stage_guard *guard = stage->guard;
 	if (check(stage, scene, report, data) > 0)
 		return -EINVAL;
-	int ret = plan(stage, scene);
+	int ret = guard && guard->prepare(stage->guard_data, scene, report, data) > 0
+			  ? -EINVAL
+			  : plan(stage, scene);
 	if (ret == 0)
 		commit(stage, scene);
+	if (guard)
+		guard->done(stage->guard_data, ret == 0);
 	return ret;
+}
+
+void bn_stage_set_guard(
+	struct bn_stage *stage, const struct bn_stage_guard *guard, void *data)
+{
+	stage->guard = guard;
+	stage->guard_data = data;
 }
 
 /* ---- life ---- */

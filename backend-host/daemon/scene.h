@@ -24,6 +24,19 @@ int bn_stage_create(struct bn_stage **out, const struct bn_settings *settings,
 /* Its layers go; each scanout keeps its own. NULL is allowed. */
 void bn_stage_destroy(struct bn_stage *stage);
 
+/* Somebody who has a word in the change of scenes, and things to make ready for it. */
+struct bn_stage_guard {
+	/* A scene without other faults is about to be taken over: the number of faults that it has all the
+	 * same, reported. */
+	unsigned (*prepare)(void *data, const struct bn_scene *scene, bn_stage_report report,
+		void *report_data);
+	/* Follows each prepare(), when the new scene's layers are there, or everything is as it was. */
+	void (*done)(void *data, bool taken);
+};
+/* NULL: nobody. */
+void bn_stage_set_guard(
+	struct bn_stage *stage, const struct bn_stage_guard *guard, void *data);
+
 /* What is shown; valid until the next change. */
 const struct bn_scene *bn_stage_scene(const struct bn_stage *stage);
 /* Takes over another scene: with the next vblank of each output all of it is shown. 0; -EINVAL when

@@ -35,6 +35,7 @@ static void handle_display(void *data, struct bn_display *display)
 	struct bn_service *s = data;
 	for (size_t i = 0; i < s->num_vms; i++)
 		bn_vm_display_changed(s->vm[i], display);
+	bn_watchdogs_display_changed(s->watchdogs);
 }
 
 /* ---- the service manager's watchdog: the only timer of an idle service, and only when it is
@@ -270,6 +271,8 @@ int bn_service_init(struct bn_service *s, const struct bn_settings *settings,
 	ret = init_vms(s);
 	if (ret == 0)
 		ret = bn_stage_create(&s->stage, settings, &s->displays, s->frames);
+	if (ret == 0)
+		bn_watchdogs_guard(s->watchdogs, s->stage);
 	if (ret == 0)
 		ret = bn_control_create(&s->control, s);
 	if (ret == 0)

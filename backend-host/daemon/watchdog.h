@@ -16,6 +16,7 @@ struct bn_events;
 struct wl_event_loop;
 
 struct bn_watchdogs; /* opaque */
+struct bn_stage;
 
 /* Makes the fallback and boot pictures, and shows the latter: with the next vblank. Everything must
  * outlive it. 0 or -errno, logged. */
@@ -26,12 +27,20 @@ void bn_watchdogs_destroy(struct bn_watchdogs *watchdogs);
 /* Where faults are told of from now on, to outlive it or to be set to NULL. */
 void bn_watchdogs_set_events(struct bn_watchdogs *watchdogs, struct bn_events *events);
 
+/* From now on what is watched is followed to other outputs, and scenes in which it could not be watched
+ * are refused. No scene may be set any more when it is gone. */
+void bn_watchdogs_guard(struct bn_watchdogs *watchdogs, struct bn_stage *stage);
+/* An output was switched on or off. NULL is allowed. */
+void bn_watchdogs_display_changed(struct bn_watchdogs *watchdogs);
+
 /* ---- for people ---- */
 
 struct bn_watch_info {
 	const struct bn_settings_watch *settings;
 	const struct bn_watch_status *status;
-	const char *state;  /* waiting, live, fallback, or fault when nothing is shown instead */
+	const char *state;  /* waiting, live, fallback, fault when nothing is shown instead, or paused */
+	const char *reason; /* of paused: "output inactive", "output off"; else "" */
+	const char *output; /* that its layer is on */
 	const char *source; /* of the pixels: writeback, composed, layer; "" before the first */
 	struct bn_rect at;  /* on the output, when it was looked at last */
 	bool covered;       /* something stands in for it, so what lies below is judged */

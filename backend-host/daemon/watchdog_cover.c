@@ -56,6 +56,23 @@ void bn_cover_finish(struct bn_cover *cover)
 	*cover = (struct bn_cover){0};
 }
 
+struct bn_layer *bn_cover_layer(struct bn_cover *cover, struct bn_output *output)
+{
+	struct bn_layer *layer = bn_layer_create(output, &listener, cover);
+	if (!layer)
+		return NULL;
+	bn_layer_set_owner(layer, bn_layer_name(cover->layer), UINT32_MAX, 0);
+	bn_layer_set_place(layer, bn_layer_place(cover->layer));
+	return layer;
+}
+
+void bn_cover_take(struct bn_cover *cover, struct bn_layer *layer)
+{
+	bn_layer_destroy(cover->layer);
+	cover->layer = layer;
+	cover->shown = false;
+}
+
 void bn_cover_place(struct bn_cover *cover, const struct bn_rect *at)
 {
 	if (!cover->layer)

@@ -25,6 +25,10 @@ struct bn_cover {
 int bn_cover_init(struct bn_cover *cover, struct bn_output *output, const char *name,
 	const char *path, int32_t z);
 void bn_cover_finish(struct bn_cover *cover);
+/* A layer for it on another output, that shows nothing yet; NULL: there is no room. */
+struct bn_layer *bn_cover_layer(struct bn_cover *cover, struct bn_output *output);
+/* Goes there, hidden. Takes the layer over; its place is to be set. */
+void bn_cover_take(struct bn_cover *cover, struct bn_layer *layer);
 /* Where it lies on the output; scaled when the size is not its own. */
 void bn_cover_place(struct bn_cover *cover, const struct bn_rect *at);
 /* With the next vblank. Nothing happens without a layer, or when it is so already. */
