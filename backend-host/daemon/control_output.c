@@ -51,7 +51,8 @@ static struct json_object *picture(
 	if (ret == -ENOTSUP)
 		return bn_control_failure("%s shows GPU memory that a CPU cannot read", what);
 	if (ret == -EAGAIN)
-		return bn_control_failure("a guest draws into what %s shows; try again", what);
+		return bn_control_failure(
+			"what %s shows is not known at this moment; try again", what);
 	if (ret == 0) {
 		*fd = bn_control_memfd("binnacle-screenshot", pixels, (size_t)width * height * 4);
 		ret = *fd < 0 ? *fd : 0;
@@ -77,6 +78,26 @@ static struct json_object *picture_of_output(struct bn_display *d, int *fd)
 	return answer;
 }
 
+/* What the watchdog would see of it: from as near to the display as can be. */
+static struct json_object *picture_of_scanout(struct bn_display *d, int *fd)
+{
+	static const char *const sources[] = {"layer", "composed", "writeback"};
+	const struct bn_output_config *config = bn_output_config(d->output);
+	const struct bn_rect all = {0, 0, config->width, config->height};
+	struct bn_read_info info = {0};
+	char what[96];
+	uint32_t *pixels = calloc((size_t)all.width * all.height, sizeof(*pixels));
+	int ret = pixels ? bn_output_read(d->output, &all, pixels, &info) : -ENOMEM;
+	snprintf(what, sizeof(what), "output %s", bn_display_name(d));
+	struct json_object *answer = picture(ret, pixels, all.width, all.height, what, fd);
+	if (ret == 0 && *fd >= 0) {
+		bn_json_add_text(answer, "source", sources[info.source]);
+		bn_json_add_uint(answer, "shown_ns", info.when_ns);
+	}
+	free(pixels);
+	return answer;
+}
+
 static struct json_object *picture_of_layer(struct bn_layer *layer, const char *name, int *fd)
 {
 	uint32_t *pixels = NULL, width = 0, height = 0;
@@ -95,12 +116,16 @@ struct json_object *bn_control_screenshot(
 	struct bn_service *service = client->control->service;
 	const char *layer = bn_control_text(request, "layer");
 	const char *name = bn_control_text(request, "name");
-	struct json_object *error = NULL;
+	struct json_object *error = NULL, *scanout = NULL;
 	struct bn_display *d;
 	size_t i;
 	if (!layer && !name) {
 		d = display_of(service, request, &error);
-		return d ? picture_of_output(d, fd) : error;
+		if (!d)
+			return error;
+		json_object_object_get_ex(request, "scanout", &scanout);
+		return json_object_get_boolean(scanout) ? picture_of_scanout(d, fd)
+							: picture_of_output(d, fd);
 	}
 	d = name ? bn_displays_find(&service->displays, name) : NULL;
 	if (d)

@@ -59,6 +59,10 @@ const char *e2e_socket(struct e2e *e, const char *vm);
 /* The output's picture as XRGB pixels without the X byte (0x00RRGGBB), malloc'd; NULL at a failure.
  */
 uint32_t *e2e_screenshot(struct e2e *e, const char *output, uint32_t *width, uint32_t *height);
+/* The same of what is scanned out, from where the watchdog looks: source is "writeback", "composed" or
+ * "layer", shown_ns the vblank that first showed it. NULL, and nothing said: not known now. */
+uint32_t *e2e_scanout(struct e2e *e, const char *output, uint32_t *width, uint32_t *height,
+	char source[16], uint64_t *shown_ns);
 /* Pixels that differ (the X byte aside) between a picture (stride w) and the output's region at x,
  * y; all of them when there is no screenshot. */
 uint32_t e2e_differences(struct e2e *e, const char *output, const uint32_t *want, uint32_t x,

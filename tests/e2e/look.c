@@ -84,24 +84,21 @@ static uint32_t field_u32(struct json_object *o, const char *key)
 							 : 0;
 }
 
-uint32_t *e2e_screenshot(struct e2e *e, const char *output, uint32_t *width, uint32_t *height)
+/* The picture of an answer to "screenshot"; NULL, and said, when there is none. */
+static uint32_t *take_picture(
+	struct json_object *answer, int fd, uint32_t *width, uint32_t *height, bool quiet)
 {
-	char request[128];
-	snprintf(
-		request, sizeof(request), "{\"command\":\"screenshot\",\"output\":\"%s\"}", output);
-	int fd;
-	struct json_object *answer = e2e_control(e, request, &fd);
 	*width = field_u32(answer, "width");
 	*height = field_u32(answer, "height");
 	uint32_t stride = field_u32(answer, "stride");
 	if (fd < 0 || !*width || !*height || stride < *width * 4) {
-		fprintf(stderr, "\nscreenshot: %s\n", json_object_to_json_string(answer));
-		json_object_put(answer);
+		if (!quiet)
+			fprintf(stderr, "\nscreenshot: %s\n",
+				json_object_to_json_string(answer));
 		if (fd >= 0)
 			close(fd);
 		return NULL;
 	}
-	json_object_put(answer);
 	uint32_t *pixels = malloc((size_t)*width * *height * 4);
 	for (uint32_t y = 0; pixels && y < *height; y++) {
 		uint32_t *row = pixels + (size_t)y * *width;
@@ -111,6 +108,37 @@ uint32_t *e2e_screenshot(struct e2e *e, const char *output, uint32_t *width, uin
 			row[x] &= 0xffffffu;
 	}
 	close(fd);
+	return pixels;
+}
+
+uint32_t *e2e_screenshot(struct e2e *e, const char *output, uint32_t *width, uint32_t *height)
+{
+	char request[128];
+	snprintf(
+		request, sizeof(request), "{\"command\":\"screenshot\",\"output\":\"%s\"}", output);
+	int fd;
+	struct json_object *answer = e2e_control(e, request, &fd);
+	uint32_t *pixels = take_picture(answer, fd, width, height, false);
+	json_object_put(answer);
+	return pixels;
+}
+
+uint32_t *e2e_scanout(struct e2e *e, const char *output, uint32_t *width, uint32_t *height,
+	char source[16], uint64_t *shown_ns)
+{
+	char request[128];
+	snprintf(request, sizeof(request),
+		"{\"command\":\"screenshot\",\"output\":\"%s\",\"scanout\":true}", output);
+	int fd;
+	struct json_object *answer = e2e_control(e, request, &fd), *value;
+	uint32_t *pixels = take_picture(answer, fd, width, height, true);
+	source[0] = '\0';
+	*shown_ns = 0;
+	if (json_object_object_get_ex(answer, "source", &value))
+		snprintf(source, 16, "%s", json_object_get_string(value));
+	if (json_object_object_get_ex(answer, "shown_ns", &value))
+		*shown_ns = (uint64_t)json_object_get_int64(value);
+	json_object_put(answer);
 	return pixels;
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [--] COMMAND [ARG…]
+# run.sh [--words 'WORD…'] [--] COMMAND [ARG…]
 #
 # Runs COMMAND on a User-Mode Linux kernel (tools/uml) whose root is the development root, read-only, and returns its exit
 # code: a host with /dev/udmabuf, dma-buf heaps and a vkms display, whatever this machine has. COMMAND starts in this
@@ -10,12 +10,16 @@
 #
 #   UML_HOST_MEMORY   MiB for the kernel   (default 1536)
 #   UML_HOST_SECONDS  ended after so long  (default 200)
-#   UML_HOST_WORDS    more words for its command line
+#   UML_HOST_WORDS    more words for its command line, as --words
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 top=$(cd "$here/../.." && pwd -P)
 [ -n "${BINNACLE_IN_DEVBOX:-}" ] || exec "$top/tools/devbox" "$here/run.sh" "$@"
 
+if [ "${1:-}" = --words ]; then
+	UML_HOST_WORDS="${UML_HOST_WORDS:-} $2"
+	shift 2
+fi
 case "${1:-}" in
 -h | --help | '') sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
 --) shift ;;

@@ -39,6 +39,9 @@
  *               layer's)         → "width", "height", "stride", "format": "XR24", and one sealed
  *                                 memfd with the pixels: what the output shows now; or a layer's
  *                                 picture by itself, uncropped, unscaled, upright
+ *               With "output" also "scanout": true: what is scanned out, from as near to the display
+ *               as can be looked at, with "source" ("writeback", "composed" or "layer") and
+ *               "shown_ns" (the vblank that first showed it)
  * "output"      "output": NAME, and "mode": "WxH[@HZ]" and/or "enabled": bool
  *                               → changes a display at run time; a mode for which the scene would
  *                                 not do is refused, with "faults" as for "scene"
