@@ -327,6 +327,15 @@ static int get_connector(struct drm_mode_get_connector *args)
 	return 0;
 }
 
+static bool takes(const struct mock_plane *plane, uint32_t fourcc)
+{
+	for (unsigned i = 0; plane->formats[i]; i++) {
+		if (plane->formats[i] == fourcc)
+			return true;
+	}
+	return false;
+}
+
 static bool plane_has(const struct mock_plane *plane, enum prop prop)
 {
 	switch (prop) {
@@ -338,7 +347,7 @@ static bool plane_has(const struct mock_plane *plane, enum prop prop)
 		return plane->blend;
 	case ENCODING:
 	case RANGE:
-		return plane->formats[2] == DRM_FORMAT_XRGB8888 || plane->rotations;
+		return takes(plane, DRM_FORMAT_NV12);
 	case ZPOS:
 		return plane->zpos >= 0;
 	default:
@@ -452,15 +461,6 @@ static int get_property(struct drm_mode_get_property *args)
 }
 
 /* ---- committing ---- */
-
-static bool takes(const struct mock_plane *plane, uint32_t fourcc)
-{
-	for (unsigned i = 0; plane->formats[i]; i++) {
-		if (plane->formats[i] == fourcc)
-			return true;
-	}
-	return false;
-}
 
 /* By how much it is scaled in both ways is within limits; *scaled: it is at all. */
 static bool scale_is_fine(const struct mock_plane *plane, const uint64_t *v, bool *scaled)
