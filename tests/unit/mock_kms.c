@@ -1,5 +1,3 @@
-#include "mock_kms.h"
-
 #include <drm_fourcc.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,80 +12,11 @@
 #include <xf86drmMode.h>
 
 #include "kms_impl.h"
+#include "mock_kms_priv.h"
 #include "unit.h"
 
-#define WIDTH 640
-#define HEIGHT 480
-#define CRTC 10u
-#define ENCODER 20u
-#define CONNECTOR 30u
-#define PLANE 100u
-#define PROP 1000u
-#define BLOBS 64
-#define FBS 256
-#define MEMORIES 256
-
 struct mock_kms mock;
-
-enum prop {
-	FB_ID,
-	CRTC_ID,
-	CRTC_X,
-	CRTC_Y,
-	CRTC_W,
-	CRTC_H,
-	SRC_X,
-	SRC_Y,
-	SRC_W,
-	SRC_H,
-	ROTATION,
-	ALPHA,
-	BLEND,
-	ENCODING,
-	RANGE,
-	ZPOS,
-	TYPE,
-	ACTIVE,
-	MODE_ID,
-	LINK,
-	PROPS,
-};
-
-static const char *const names[PROPS] = {"FB_ID", "CRTC_ID", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H",
-	"SRC_X", "SRC_Y", "SRC_W", "SRC_H", "rotation", "alpha", "pixel blend mode",
-	"COLOR_ENCODING", "COLOR_RANGE", "zpos", "type", "ACTIVE", "MODE_ID", "link-status"};
-
-/* Memory by handle: a dumb buffer, or somebody's memfd. */
-struct memory {
-	void *map;
-	size_t size;
-	bool dumb, open; /* open: the handle is */
-	unsigned fbs;
-};
-
-struct fb {
-	bool used;
-	uint32_t width, height, fourcc, stride, offset, memory;
-};
-
-struct state {
-	uint64_t plane[MOCK_PLANES_MAX][PROPS];
-	uint64_t crtc[MOCK_CRTCS_MAX][PROPS];
-	uint64_t connector[MOCK_CRTCS_MAX][PROPS];
-};
-
-static struct {
-	int fds[2];
-	struct state now, next; /* shown; committed */
-	struct fb fb[FBS];
-	struct memory memory[MEMORIES];
-	struct {
-		void *data;
-		uint32_t size;
-	} blob[BLOBS];
-	uint64_t pending[MOCK_CRTCS_MAX]; /* user data of its flip; 0: none */
-	uint32_t sequence;
-} m;
+struct mock_state m;
 
 static unsigned chance(unsigned of_100)
 {
@@ -128,338 +57,6 @@ static int mock_share(int udmabuf, struct udmabuf_create *create)
 	return dup((int)create->memfd);
 }
 
-/* ---- memory ---- */
-
-static int take_memory(void *map, size_t size, bool dumb)
-{
-	for (int i = 1; i < MEMORIES; i++) {
-		if (m.memory[i].map)
-			continue;
-		m.memory[i] = (struct memory){map, size, dumb, true, 0};
-		return i;
-	}
-	CU_FAIL_FATAL("the mock has no memory left");
-	return 0;
-}
-
-static void drop_memory(unsigned i)
-{
-	struct memory *memory = &m.memory[i];
-
-	if (memory->open || memory->fbs > 0)
-		return;
-	if (memory->dumb)
-		free(memory->map);
-	else
-		munmap(memory->map, memory->size);
-	*memory = (struct memory){0};
-}
-
-static int create_dumb(struct drm_mode_create_dumb *args)
-{
-	args->pitch = args->width * 4;
-	args->size = (uint64_t)args->pitch * args->height;
-	args->handle = (uint32_t)take_memory(calloc(1, args->size), args->size, true);
-	return 0;
-}
-
-static int import(struct drm_prime_handle *args)
-{
-	struct stat st;
-	void *map;
-
-	fstat(args->fd, &st);
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, args->fd, 0);
-	CU_ASSERT_FATAL(map != MAP_FAILED);
-	args->handle = (uint32_t)take_memory(map, (size_t)st.st_size, false);
-	return 0;
-}
-
-static int close_handle(uint32_t handle)
-{
-	CU_ASSERT(handle < MEMORIES && m.memory[handle].open);
-	m.memory[handle].open = false;
-	drop_memory(handle);
-	return 0;
-}
-
-static int add_fb(struct drm_mode_fb_cmd2 *args)
-{
-	for (uint32_t i = 1; i < FBS; i++) {
-		if (m.fb[i].used)
-			continue;
-		m.fb[i] = (struct fb){true, args->width, args->height, args->pixel_format,
-			args->pitches[0], args->offsets[0], args->handles[0]};
-		CU_ASSERT(args->handles[0] > 0 && m.memory[args->handles[0]].open);
-		m.memory[args->handles[0]].fbs++;
-		args->fb_id = i;
-		return 0;
-	}
-	return -ENOSPC;
-}
-
-static int remove_fb(uint32_t id)
-{
-	CU_ASSERT_FATAL(id < FBS && m.fb[id].used);
-	m.fb[id].used = false;
-	m.memory[m.fb[id].memory].fbs--;
-	drop_memory(m.fb[id].memory);
-	/* The kernel takes it off the planes that show it. */
-	for (unsigned p = 0; p < MOCK_PLANES_MAX; p++) {
-		if (m.now.plane[p][FB_ID] == id)
-			m.now.plane[p][FB_ID] = m.now.plane[p][CRTC_ID] = 0;
-		if (m.next.plane[p][FB_ID] == id)
-			m.next.plane[p][FB_ID] = m.next.plane[p][CRTC_ID] = 0;
-	}
-	return 0;
-}
-
-static int get_fb(struct drm_mode_fb_cmd2 *args)
-{
-	const struct fb *fb = &m.fb[args->fb_id];
-
-	if (args->fb_id >= FBS || !fb->used)
-		return -ENOENT;
-	args->width = fb->width;
-	args->height = fb->height;
-	args->pixel_format = fb->fourcc;
-	args->flags = DRM_MODE_FB_MODIFIERS;
-	args->pitches[0] = fb->stride;
-	memset(args->handles, 0, sizeof(args->handles));
-	return 0;
-}
-
-static int create_blob(struct drm_mode_create_blob *args)
-{
-	for (uint32_t i = 1; i < BLOBS; i++) {
-		if (m.blob[i].data)
-			continue;
-		m.blob[i].data = malloc(args->length);
-		m.blob[i].size = args->length;
-		memcpy(m.blob[i].data, (void *)(uintptr_t)args->data, args->length);
-		args->blob_id = i;
-		return 0;
-	}
-	return -ENOSPC;
-}
-
-static int destroy_blob(uint32_t id)
-{
-	CU_ASSERT(id < BLOBS && m.blob[id].data);
-	free(m.blob[id].data);
-	m.blob[id].data = NULL;
-	return 0;
-}
-
-/* ---- looking ---- */
-
-static void copy_out(uint64_t to, uint32_t *count, const uint32_t *ids, uint32_t n)
-{
-	if (to && *count >= n)
-		memcpy((void *)(uintptr_t)to, ids, n * sizeof(*ids));
-	*count = n;
-}
-
-static int get_resources(struct drm_mode_card_res *args)
-{
-	uint32_t crtcs[MOCK_CRTCS_MAX], connectors[MOCK_CRTCS_MAX], encoders[MOCK_CRTCS_MAX];
-
-	for (unsigned i = 0; i < mock.hw->crtcs; i++) {
-		crtcs[i] = CRTC + i;
-		connectors[i] = CONNECTOR + i;
-		encoders[i] = ENCODER + i;
-	}
-	copy_out(args->crtc_id_ptr, &args->count_crtcs, crtcs, mock.hw->crtcs);
-	copy_out(args->connector_id_ptr, &args->count_connectors, connectors, mock.hw->crtcs);
-	copy_out(args->encoder_id_ptr, &args->count_encoders, encoders, mock.hw->crtcs);
-	args->count_fbs = 0;
-	return 0;
-}
-
-static int get_planes(struct drm_mode_get_plane_res *args)
-{
-	uint32_t ids[MOCK_PLANES_MAX];
-
-	for (unsigned i = 0; i < mock.hw->plane_count; i++)
-		ids[i] = PLANE + i;
-	copy_out(args->plane_id_ptr, &args->count_planes, ids, mock.hw->plane_count);
-	return 0;
-}
-
-static int get_plane(struct drm_mode_get_plane *args)
-{
-	const struct mock_plane *plane = &mock.hw->planes[args->plane_id - PLANE];
-	uint32_t n = 0;
-
-	while (plane->formats[n])
-		n++;
-	args->possible_crtcs = plane->crtcs;
-	args->crtc_id = args->fb_id = 0;
-	copy_out(args->format_type_ptr, &args->count_format_types, plane->formats, n);
-	return 0;
-}
-
-static const struct drm_mode_modeinfo mode = {
-	.clock = 25200,
-	.hdisplay = WIDTH,
-	.htotal = 800,
-	.vdisplay = HEIGHT,
-	.vtotal = 525,
-	.vrefresh = 60,
-	.type = DRM_MODE_TYPE_PREFERRED,
-	.name = "640x480",
-};
-
-static int get_connector(struct drm_mode_get_connector *args)
-{
-	unsigned i = args->connector_id - CONNECTOR;
-	uint32_t encoder = ENCODER + i, modes = args->count_modes;
-
-	args->connector_type = DRM_MODE_CONNECTOR_DSI;
-	args->connector_type_id = i + 1;
-	args->connection = mock.unplugged[i] ? 2 : 1;
-	args->encoder_id = 0;
-	args->count_props = 0;
-	args->count_modes = mock.unplugged[i] ? 0 : 1;
-	if (modes >= 1 && args->modes_ptr && args->count_modes)
-		memcpy((void *)(uintptr_t)args->modes_ptr, &mode, sizeof(mode));
-	copy_out(args->encoders_ptr, &args->count_encoders, &encoder, 1);
-	return 0;
-}
-
-static bool takes(const struct mock_plane *plane, uint32_t fourcc)
-{
-	for (unsigned i = 0; plane->formats[i]; i++) {
-		if (plane->formats[i] == fourcc)
-			return true;
-	}
-	return false;
-}
-
-static bool plane_has(const struct mock_plane *plane, enum prop prop)
-{
-	switch (prop) {
-	case ROTATION:
-		return plane->rotations != 0;
-	case ALPHA:
-		return plane->alpha;
-	case BLEND:
-		return plane->blend;
-	case ENCODING:
-	case RANGE:
-		return takes(plane, DRM_FORMAT_NV12);
-	case ZPOS:
-		return plane->zpos >= 0;
-	default:
-		return prop <= TYPE;
-	}
-}
-
-static const uint64_t *values_of(uint32_t object)
-{
-	if (object >= PLANE)
-		return m.next.plane[object - PLANE];
-	return object >= CONNECTOR ? m.next.connector[object - CONNECTOR]
-				   : m.next.crtc[object - CRTC];
-}
-
-static bool object_has(uint32_t object, enum prop prop)
-{
-	if (object >= PLANE)
-		return plane_has(&mock.hw->planes[object - PLANE], prop);
-	return object >= CONNECTOR ? prop == CRTC_ID || prop == LINK
-				   : prop == ACTIVE || prop == MODE_ID;
-}
-
-/* Of a plane some properties have an id of their own, because what they may be differs. */
-static uint32_t prop_id(uint32_t object, enum prop prop)
-{
-	bool own = object >= PLANE && (prop == ROTATION || prop == ZPOS);
-
-	return PROP + prop + (own ? 100 * (object - PLANE + 1) : 0);
-}
-
-static int get_properties(struct drm_mode_obj_get_properties *args)
-{
-	uint32_t *ids = (void *)(uintptr_t)args->props_ptr, n = 0;
-	uint64_t *values = (void *)(uintptr_t)args->prop_values_ptr;
-	bool fill = ids && values;
-
-	for (unsigned p = 0; p < PROPS; p++) {
-		if (!object_has(args->obj_id, (enum prop)p))
-			continue;
-		if (fill && n < args->count_props) {
-			ids[n] = prop_id(args->obj_id, (enum prop)p);
-			values[n] = values_of(args->obj_id)[p];
-		}
-		n++;
-	}
-	args->count_props = n;
-	return 0;
-}
-
-static const char *const rotations[] = {
-	"rotate-0", "rotate-90", "rotate-180", "rotate-270", "reflect-x", "reflect-y"};
-
-static unsigned list_enums(
-	enum prop prop, const struct mock_plane *plane, struct drm_mode_property_enum *out)
-{
-	unsigned n = 0;
-
-	if (prop == ROTATION) {
-		for (unsigned i = 0; i < 6; i++) {
-			if (!(plane->rotations & 1u << i))
-				continue;
-			out[n].value = i;
-			snprintf(out[n++].name, DRM_PROP_NAME_LEN, "%s", rotations[i]);
-		}
-	} else if (prop == BLEND) {
-		out[0].value = 0;
-		strcpy(out[0].name, "Pre-multiplied");
-		n = 1;
-	} else if (prop == ENCODING || prop == RANGE) {
-		for (n = 0; n < 2; n++) {
-			out[n].value = n;
-			strcpy(out[n].name,
-				prop == ENCODING ? n ? "ITU-R BT.709 YCbCr" : "ITU-R BT.601 YCbCr"
-				: n              ? "YCbCr full range"
-						 : "YCbCr limited range");
-		}
-	}
-	return n;
-}
-
-static int get_property(struct drm_mode_get_property *args)
-{
-	unsigned own = (args->prop_id - PROP) / 100;
-	enum prop prop = (enum prop)((args->prop_id - PROP) % 100);
-	const struct mock_plane *plane = own ? &mock.hw->planes[own - 1] : &mock.hw->planes[0];
-	struct drm_mode_property_enum enums[8];
-	unsigned n = list_enums(prop, plane, enums);
-	uint64_t range[2] = {
-		0, prop == ZPOS ? (uint64_t)(plane->zpos_max ? plane->zpos_max : plane->zpos)
-				: UINT32_MAX};
-
-	memset(args->name, 0, sizeof(args->name));
-	snprintf(args->name, sizeof(args->name), "%s", names[prop]);
-	args->flags = prop == ROTATION ? DRM_MODE_PROP_BITMASK
-		      : n              ? DRM_MODE_PROP_ENUM
-				       : DRM_MODE_PROP_RANGE;
-	if (prop == TYPE || (prop == ZPOS && plane->zpos_max == 0))
-		args->flags |= DRM_MODE_PROP_IMMUTABLE;
-	if (n && args->count_enum_blobs >= n && args->enum_blob_ptr)
-		memcpy((void *)(uintptr_t)args->enum_blob_ptr, enums, n * sizeof(enums[0]));
-	if (!n && args->count_values >= 2 && args->values_ptr)
-		memcpy((void *)(uintptr_t)args->values_ptr, range, sizeof(range));
-	if (n && args->values_ptr && args->count_values >= n) {
-		for (unsigned i = 0; i < n; i++)
-			((uint64_t *)(uintptr_t)args->values_ptr)[i] = enums[i].value;
-	}
-	args->count_enum_blobs = n;
-	args->count_values = n ? n : 2;
-	return 0;
-}
-
 /* ---- committing ---- */
 
 /* By how much it is scaled in both ways is within limits; *scaled: it is at all. */
@@ -482,7 +79,7 @@ static bool plane_is_fine(unsigned p, const uint64_t *v, bool *scaled)
 
 	CU_ASSERT(v[FB_ID] < FBS && fb->used);
 	if ((v[FB_ID] == 0) != (v[CRTC_ID] == 0) || crtc >= mock.hw->crtcs ||
-		!(plane->crtcs & 1u << crtc) || !takes(plane, fb->fourcc))
+		!(plane->crtcs & 1u << crtc) || !mock_takes(plane, fb->fourcc))
 		return false;
 	if (v[SRC_X] + v[SRC_W] > (uint64_t)fb->width << 16 ||
 		v[SRC_Y] + v[SRC_H] > (uint64_t)fb->height << 16 || v[CRTC_W] == 0 ||
@@ -527,7 +124,7 @@ static uint64_t *slot(struct state *s, uint32_t object, uint32_t prop)
 {
 	enum prop p = (enum prop)((prop - PROP) % 100);
 
-	CU_ASSERT_FATAL(prop >= PROP && p < PROPS && object_has(object, p));
+	CU_ASSERT_FATAL(prop >= PROP && p < PROPS && mock_object_has(object, p));
 	if (object >= PLANE)
 		return &s->plane[object - PLANE][p];
 	return object >= CONNECTOR ? &s->connector[object - CONNECTOR][p]
@@ -681,39 +278,39 @@ static int dispatch(unsigned long request, void *arg)
 	case DRM_IOCTL_AUTH_MAGIC:
 		return mock.faults.no_master ? -EACCES : -EINVAL;
 	case DRM_IOCTL_MODE_GETRESOURCES:
-		return get_resources(arg);
+		return mock_get_resources(arg);
 	case DRM_IOCTL_MODE_GETPLANERESOURCES:
-		return get_planes(arg);
+		return mock_get_planes(arg);
 	case DRM_IOCTL_MODE_GETPLANE:
-		return get_plane(arg);
+		return mock_get_plane(arg);
 	case DRM_IOCTL_MODE_GETCONNECTOR:
-		return get_connector(arg);
+		return mock_get_connector(arg);
 	case DRM_IOCTL_MODE_GETENCODER:
 		return get_encoder(arg);
 	case DRM_IOCTL_MODE_OBJ_GETPROPERTIES:
-		return get_properties(arg);
+		return mock_get_properties(arg);
 	case DRM_IOCTL_MODE_GETPROPERTY:
-		return get_property(arg);
+		return mock_get_property(arg);
 	case DRM_IOCTL_MODE_CREATEPROPBLOB:
-		return create_blob(arg);
+		return mock_create_blob(arg);
 	case DRM_IOCTL_MODE_DESTROYPROPBLOB:
-		return destroy_blob(((struct drm_mode_destroy_blob *)arg)->blob_id);
+		return mock_destroy_blob(((struct drm_mode_destroy_blob *)arg)->blob_id);
 	case DRM_IOCTL_MODE_CREATE_DUMB:
-		return create_dumb(arg);
+		return mock_create_dumb(arg);
 	case DRM_IOCTL_MODE_MAP_DUMB:
 		return map_dumb(arg);
 	case DRM_IOCTL_MODE_DESTROY_DUMB:
-		return close_handle(((struct drm_mode_destroy_dumb *)arg)->handle);
+		return mock_close_handle(((struct drm_mode_destroy_dumb *)arg)->handle);
 	case DRM_IOCTL_GEM_CLOSE:
-		return close_handle(((struct drm_gem_close *)arg)->handle);
+		return mock_close_handle(((struct drm_gem_close *)arg)->handle);
 	case DRM_IOCTL_PRIME_FD_TO_HANDLE:
-		return import(arg);
+		return mock_import(arg);
 	case DRM_IOCTL_MODE_ADDFB2:
-		return add_fb(arg);
+		return mock_add_fb(arg);
 	case DRM_IOCTL_MODE_GETFB2:
-		return get_fb(arg);
+		return mock_get_fb(arg);
 	case DRM_IOCTL_MODE_RMFB:
-		return remove_fb(*(unsigned *)arg);
+		return mock_remove_fb(*(unsigned *)arg);
 	case DRM_IOCTL_MODE_ATOMIC:
 		return atomic_commit(arg);
 	default:
