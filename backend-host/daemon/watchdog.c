@@ -187,6 +187,7 @@ void bn_watchdogs_destroy(struct bn_watchdogs *all)
 	}
 	if (all->timer)
 		wl_event_source_remove(all->timer);
+	bn_watch_forget_idle(all);
 	bn_watchdog_destroy(all->judge);
 	free(all->pixels);
 	free(all);

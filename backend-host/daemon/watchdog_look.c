@@ -150,10 +150,11 @@ void bn_watch_handle_vblank(void *data, uint64_t when_ns)
 	bn_watch_settle(s->all);
 }
 
-int bn_watch_handle_timer(void *data)
+static void handle_idle(void *data)
 {
 	struct bn_watchdogs *all = data;
 	uint64_t now = bn_now_ns();
+	all->idle = NULL;
 	all->poked = false;
 	bn_watch_follow_outputs(all, now);
 	for (unsigned i = 0; i < all->num_watches; i++) {
@@ -163,5 +164,22 @@ int bn_watch_handle_timer(void *data)
 	}
 	bn_watchdog_tick(all->judge, now);
 	bn_watch_settle(all);
+}
+
+void bn_watch_forget_idle(struct bn_watchdogs *all)
+{
+	if (all->idle)
+		wl_event_source_remove(all->idle);
+	all->idle = NULL;
+}
+
+/* A loop that is late, on a busy machine, may have a vblank to tell of that was in time: that goes before. */
+int bn_watch_handle_timer(void *data)
+{
+	struct bn_watchdogs *all = data;
+	if (!all->idle)
+		all->idle = wl_event_loop_add_idle(all->loop, handle_idle, all);
+	if (!all->idle)
+		handle_idle(all);
 	return 0;
 }

@@ -56,7 +56,7 @@ struct bn_watchdogs {
 	struct bn_displays *displays;
 	struct bn_events *events;
 	struct bn_watchdog *judge;
-	struct wl_event_source *timer;
+	struct wl_event_source *timer, *idle;
 	bool poked; /* outputs may have come or gone: to be looked at soon */
 	struct bn_watch watch[BN_WATCH_REGIONS_MAX];
 	unsigned num_watches;
@@ -80,6 +80,8 @@ bool bn_watch_is_shown(const struct bn_layer *layer);
 /* The observer of a screen's output; and the timer. */
 void bn_watch_handle_vblank(void *data, uint64_t when_ns);
 int bn_watch_handle_timer(void *data);
+/* Forgets what the timer has asked for. */
+void bn_watch_forget_idle(struct bn_watchdogs *all);
 /* For what is due next. */
 void bn_watch_arm(struct bn_watchdogs *all);
 
