@@ -60,6 +60,6 @@ say "refreshes from the moment in which the rule could know to the fallback on t
 jq -r '["fault", "injected", "caught", "on screen", "disputed", "p50", "p99", "max"], (.faults[] | [.fault, .injected, .caught, .on_screen, .disputed, .p50, .p99, .max]) | @tsv' \
 	"$top/bench/out/watchdog.json" | awk -F'\t' '{ printf "%-16s %9s %8s %10s %9s %7s %7s %7s\n", $1, $2, $3, $4, $5, $6, $7, $8 }'
 say
-jq -r '.quiet | "false alarms in \(.frames) frames: \(.false_alarms) (aim 0); alarms in all \(.alarms), frames that the guest itself sent too late \(.late), longest gap \(.longest_gap_ms) ms"' "$top/bench/out/watchdog.json"
+jq -r '.quiet | "false alarms in \(.frames) frames: \(.false_alarms) (aim 0); alarms in all \(.alarms): the guest itself was late for \(.guest_late) of them, this machine carried its frames too late for \(.host_late); longest time between two frames \(.longest_gap_ms) ms"' "$top/bench/out/watchdog.json"
 jq -r '.start | "fork of binnacled to the boot picture: p50 \(.boot_p50_ms) ms, max \(.boot_max_ms) ms of \(.starts) (aim 150)"' "$top/bench/out/watchdog.json"
 say "written: bench/out/watchdog.json"

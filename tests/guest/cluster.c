@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
+
 #define OK VIRTIO_GPU_RESP_OK_NODATA
 #define SIDE TG_CLUSTER_TELLTALE
 #define BACKGROUND 0x101820u
@@ -114,6 +116,7 @@ uint32_t tg_cluster_frame(struct tg_cluster *c)
 	r = tg_transfer_2d(&c->vm, res, all, 0);
 	if (r == OK)
 		r = tg_set_scanout(&c->vm, 0, res, all);
+	c->flush_ns = bn_now_ns();
 	if (r == OK)
 		r = tg_finish(tg_flush_async(&c->vm, res, all), NULL, 0);
 	return r;

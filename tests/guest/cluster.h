@@ -29,6 +29,7 @@ struct tg_cluster {
 	struct tg_image image[TG_CLUSTER_BUFFERS];
 	uint32_t pixels[TG_CLUSTER_WIDTH * TG_CLUSTER_HEIGHT]; /* of the last frame, X is 0 */
 	uint32_t frames, random;
+	uint64_t flush_ns; /* CLOCK_MONOTONIC, just before the last frame was flushed */
 	enum tg_cluster_fault fault;
 	bool open;
 };
