@@ -3,6 +3,8 @@ def round2: if . == null then null else . * 100 | round / 100 end;
 def round3: if . == null then null else . * 1000 | round / 1000 end;
 (map({key: .name, value: .}) | from_entries) as $r |
 def row($name; f): $r[$name] | if . == null then null else f end;
+# Refreshes without a new picture; that a guest learns late of a flip is none.
+def missed: [(.guest.interval.mean_ms * .guest.frames * 60 / 1000 | round) - .guest.frames, 0] | max;
 def delta($k): .after[$k] - .before[$k];
 def figure($text; $value; $aim; $met): if $value == null then empty else {figure: $text, value: $value, aim: $aim, met: (if $met == null then "" elif $met then "met" else "MISSED" end)} end;
 def at_most($text; $value; $limit; $unit): figure($text; $value; "≤ \($limit)\($unit)"; if $value == null then null else $value <= $limit end);
@@ -27,11 +29,11 @@ def at_most($text; $value; $limit; $unit): figure($text; $value; "≤ \($limit)\
 	figure("  … p99 µs, one layer"; row("animated"; .after.commit_p99_us); ""; null),
 	at_most("TEST_ONLY commits in a steady scene of 12 layers, after the first"; row("layers"; [delta("tests") - 1, 0] | max); 0; ""),
 	figure("  … for each change, one layer moving"; row("moving"; delta("tests") / 100); ""; null),
-	at_most("flips missed in \(row("animated"; .guest.frames)) frames, quiet"; row("animated"; .guest.doubled); 0; ""),
-	at_most("frames dropped of these"; row("animated"; .guest.dropped); 0; ""),
-	at_most("flips missed in \(row("load"; .guest.frames)) frames, two busy processes beside the service in the kernel"; row("load"; .guest.doubled); 0; ""),
-	at_most("flips missed in \(row("host-load"; .guest.frames)) frames, all processors busy around the kernel"; row("host-load"; .guest.doubled); 0; ""),
-	at_most("  … this machine's kernel, headless, \(row("native-load"; .guest.frames)) frames"; row("native-load"; .guest.doubled); 0; ""),
+	at_most("flips missed in \(row("animated"; .guest.frames)) frames, nothing else running in there"; row("animated"; missed); 0; ""),
+	at_most("  … seen by the guest as doubled or dropped"; row("animated"; .guest.doubled + .guest.dropped); 0; ""),
+	at_most("flips missed in \(row("load"; .guest.frames)) frames, two busy processes beside the service in the kernel"; row("load"; missed); 0; ""),
+	at_most("flips missed in \(row("host-load"; .guest.frames)) frames, all processors busy around the kernel"; row("host-load"; missed); 0; ""),
+	at_most("  … this machine's kernel, headless, \(row("native-load"; .guest.frames)) frames"; row("native-load"; missed); 0; ""),
 	at_most("flush to flip, p50 ms, flushes at any moment"; row("latency-random"; .after.latency_p50_ms); 8.33; ""),
 	figure("  … p99 ms"; row("latency-random"; .after.latency_p99_ms); ""; null),
 	at_most("  … p50 ms, flushes 10 ms after the flip"; row("latency-think"; .after.latency_p50_ms); 8.33; ""),

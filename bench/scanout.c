@@ -8,7 +8,9 @@
  *   --random        flushes at any moment: sleeps up to a refresh before each
  *   --think MS      sleeps so long before each flush, as for a guest that takes its time to draw
  *   --priority N    runs as SCHED_FIFO with that priority, as the processors of an important VM do
- *   --seconds N     (default 10), after a second that is not counted
+ *   --seconds N     (default 10)
+ *   --warm N        seconds before that, which are not counted (default 1)
+ *   --linger N      seconds after that, likewise (default 0)
  *
  *   --syscall-cost  (alone) prints how many microseconds a system call takes here
  *   --picture FILE W H  (alone) writes a boot picture of one colour
@@ -32,14 +34,13 @@
 #define OK VIRTIO_GPU_RESP_OK_NODATA
 #define BUFFERS 2u
 #define FRAMES_MAX 200000u
-#define WARM_NS BN_NS_PER_S
 #define SYSCALLS 20000u
 
 struct options {
 	const char *socket;
 	uint32_t width, height;
 	double hz, think_ms;
-	int seconds, priority;
+	int seconds, warm, linger, priority;
 	bool gl, still, random;
 };
 
@@ -156,7 +157,7 @@ static void print_times(const char *name, double *ms, unsigned n)
 static int run(const struct options *o)
 {
 	static struct scanout s;
-	uint64_t start, counts_from, end;
+	uint64_t start, counts_from, counts_to, end;
 	bool ok = tg_vm_open(&s.vm, o->socket, NULL) == 0;
 
 	s.pixels = malloc((size_t)o->width * o->height * sizeof(*s.pixels));
@@ -167,10 +168,11 @@ static int run(const struct options *o)
 		return 1;
 	}
 	start = s.last_ns = bn_now_ns();
-	counts_from = start + WARM_NS;
-	end = counts_from + (uint64_t)o->seconds * BN_NS_PER_S;
+	counts_from = start + (uint64_t)o->warm * BN_NS_PER_S;
+	counts_to = counts_from + (uint64_t)o->seconds * BN_NS_PER_S;
+	end = counts_to + (uint64_t)o->linger * BN_NS_PER_S;
 	while (ok && bn_now_ns() < end) {
-		ok = frame(&s, o, s.last_ns >= counts_from);
+		ok = frame(&s, o, s.last_ns >= counts_from && s.last_ns < counts_to);
 		if (o->still && ok)
 			sleep_ms((double)(end - bn_now_ns()) / 1e6);
 	}
@@ -225,6 +227,16 @@ static bool set_option(struct options *o, int name)
 			return false;
 		o->seconds = (int)n;
 		return true;
+	case 'w':
+		if (!number(optarg, 0, 100, &n))
+			return false;
+		o->warm = (int)n;
+		return true;
+	case 'l':
+		if (!number(optarg, 0, 100, &n))
+			return false;
+		o->linger = (int)n;
+		return true;
 	case 'g':
 		return o->gl = true;
 	case 'i':
@@ -240,8 +252,9 @@ int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"size", required_argument, NULL, 'z'}, {"hz", required_argument, NULL, 'h'},
 		{"gl", no_argument, NULL, 'g'}, {"still", no_argument, NULL, 'i'}, {"random", no_argument, NULL, 'r'},
-		{"think", required_argument, NULL, 't'}, {"priority", required_argument, NULL, 'p'}, {"seconds", required_argument, NULL, 's'}, {0}};
-	struct options o = {.width = 1280, .height = 720, .hz = 60, .seconds = 10};
+		{"think", required_argument, NULL, 't'}, {"priority", required_argument, NULL, 'p'}, {"seconds", required_argument, NULL, 's'}, {"warm", required_argument, NULL, 'w'},
+		{"linger", required_argument, NULL, 'l'}, {0}};
+	struct options o = {.width = 1280, .height = 720, .hz = 60, .seconds = 10, .warm = 1};
 	int c;
 	bool ok = true;
 
