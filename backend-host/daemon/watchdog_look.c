@@ -80,6 +80,18 @@ static void read_pixels(struct bn_watch *w, struct bn_watch_sample *sample)
 			w->settings->name, bn_watch_output(w), strerror(-ret));
 }
 
+/* No pixels are wanted, but that the display answers. */
+static void read_nothing(struct bn_watch *w, struct bn_watch_sample *sample)
+{
+	struct bn_output *output = w->screen->display->output;
+	const struct bn_rect corner = {w->at.x, w->at.y, 1, 1};
+	struct bn_read_info info = {.source = BN_READ_LAYER};
+	uint32_t pixel;
+	if (bn_output_read(output, &corner, &pixel, &info) == -ETIMEDOUT)
+		sample->what = BN_WATCH_UNKNOWN;
+	w->source = source_name(info.source);
+}
+
 static void follow_refresh(struct bn_watch *w)
 {
 	uint32_t mhz = bn_output_config(w->screen->display->output)->refresh_mhz;
@@ -109,7 +121,11 @@ static void look(struct bn_watch *w, uint64_t when_ns)
 		if (bn_watchdog_wants_pixels(w->all->judge, bn_watch_index(w)))
 			read_pixels(w, &sample);
 		else
-			w->source = "layer";
+			read_nothing(w, &sample);
+		/* Of a display that is not known to show it nobody gets anything newer. */
+		if (sample.what == BN_WATCH_UNKNOWN)
+			sample.frame_ns = w->frame_ns;
+		w->frame_ns = sample.frame_ns;
 	}
 	if (layer && !bn_layer_current(layer)->buffer && bn_now_ns() < w->arriving_ns)
 		sample.what = BN_WATCH_UNKNOWN;

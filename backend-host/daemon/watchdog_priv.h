@@ -34,6 +34,7 @@ struct bn_watch {
 	bool new_state; /* and nobody has been told */
 	enum bn_watch_state told; /* LIVE or FALLBACK, once it has been one of them */
 	uint64_t retry_ns, failed_ns, shown_ns;
+	uint64_t frame_ns;    /* of the frame that was seen last, when the guest flushed it */
 	uint64_t arriving_ns; /* until then its layer, new on this output, may lack its first frame */
 	uint32_t refresh_mhz;
 	struct bn_histogram reaction;

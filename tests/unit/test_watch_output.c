@@ -2,6 +2,7 @@
  * test wants. Times go by for real; nothing depends on how long something takes. */
 #include "unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,13 +23,19 @@ static struct bn_settings settings;
 static struct bn_displays displays;
 static struct bn_watchdogs *dogs;
 static struct bn_output_impl impl; /* as headless, but … */
-static bool active;
+static bool active, hung;
 static struct bn_layer *layer;
 static struct bn_buffer *buffer;
 
 static bool is_active(const struct bn_output *output)
 {
 	return active;
+}
+
+static int read_output(struct bn_output *output, const struct bn_rect *rect, uint32_t *pixels,
+	struct bn_read_info *info)
+{
+	return hung ? -ETIMEDOUT : bn_output_read_layers(output, rect, pixels, info);
 }
 
 static void handle_presented(
@@ -121,6 +128,8 @@ static void open_all(uint64_t start_ns)
 	struct bn_output *output = displays.display[0].output;
 	impl = *output->impl;
 	impl.active = is_active;
+	impl.read = read_output;
+	hung = false;
 	output->impl = &impl;
 	CU_ASSERT_EQUAL_FATAL(bn_watchdogs_create(&dogs, loop, &settings, &displays), 0);
 	CU_ASSERT_EQUAL_FATAL(bn_buffer_create(&buffer, &attrs, NULL, NULL), 0);
@@ -233,6 +242,22 @@ static void test_off(void)
 	close_all();
 }
 
+/* A display that does not answer shows something old, however well its guests do. */
+static void test_hung(void)
+{
+	active = true;
+	open_all(0);
+	CU_ASSERT_TRUE(gets("live", true));
+	uint64_t before = failures();
+	hung = true;
+	CU_ASSERT_TRUE(gets("fault", true));
+	CU_ASSERT_EQUAL(failures(), before + 1);
+	CU_ASSERT_EQUAL(info().status->last, BN_WATCH_STALE);
+	hung = false;
+	CU_ASSERT_TRUE(gets("live", true));
+	close_all();
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -240,6 +265,7 @@ int main(void)
 		{"back, and nothing moves", test_back_and_still},
 		{"gone meanwhile", test_gone_meanwhile},
 		{"switched off", test_off},
+		{"hung", test_hung},
 		CU_TEST_INFO_NULL,
 	};
 	return bn_unit_main("watch_output", tests);
