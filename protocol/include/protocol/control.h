@@ -88,7 +88,8 @@
  * "at": RECT on the output, "screen_width", "screen_height". RECT: {"x", "y", "width", "height"}
  *
  * WATCH: "name", "layer", "output", "at": RECT (pixels of the output), "rule": text, "state": waiting,
- * live, fallback or fault (nothing is shown instead), "since_ms", "source" (of the pixels: writeback,
+ * live, fallback, fault (nothing is shown instead) or paused ("reason": "output inactive" or "output
+ * off"; else ""), "since_ms", "source" (of the pixels: writeback,
  * composed, layer; "": none yet), "covered" (what lies below the fallback is judged), "fault" (now): ok,
  * missing, wrong, present, frozen, stale or unreadable, "last_fault", "failures", "count": {FAULT:
  * times, …}, "pictures" (judged), "bad" (of them), "crc" (of what is there, hexadecimal), "failed_ns"
