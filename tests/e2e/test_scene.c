@@ -300,8 +300,8 @@ static void test_bad_requests(void)
 		"{\"command\":\"scene\",\"changes\":[{\"do\":\"set\"}]}",
 		"{\"command\":\"scene\",\"changes\":[{\"do\":\"burn\",\"layer\":\"map\"}]}",
 		"{\"command\":\"scene\",\"changes\":[{\"do\":\"set\",\"layer\":\"map\",\"set\":3}]}",
-		"{\"command\":\"scene\",\"changes\":[{\"do\":\"set\",\"layer\":\"map\","
-		"\"set\":{\"z\":null}}]}",
+		("{\"command\":\"scene\",\"changes\":[{\"do\":\"set\",\"layer\":\"map\","
+		"\"set\":{\"z\":null}}]}"),
 		"{\"command\":\"scene\",\"reset\":false}",
 		"{\"command\":\"planes\",\"output\":7}",
 		"{\"command\":\"screenshot\",\"layer\":\"nothing\"}",
