@@ -15,7 +15,9 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "cpu.h"
 #include "gpu.h"
+#include "preemption.h"
 
 #define ANSWER_MAX 65536
 #define ANSWER_MS 30000
@@ -142,6 +144,20 @@ static void add_node(struct json_object *rows, const char *path, const char *use
 	bn_fd_close(&fd);
 }
 
+static void add_realtime(struct json_object *rows)
+{
+	char text[128];
+	const struct sched_param ordinary = {0};
+	bool ok = bn_cpu_realtime(BN_CPU_PRIORITY_ARBITER) == 0;
+	if (ok)
+		sched_setscheduler(0, SCHED_OTHER, &ordinary);
+	add_row(rows, "real-time priority", ok,
+		ok ? "for the arbiter and the main loop"
+		   : "not allowed: CAP_SYS_NICE or LimitRTPRIO= is missing, and no bound holds");
+	ok = bn_preemption(text, sizeof(text));
+	add_row(rows, "kernel preemption", ok, text);
+}
+
 static struct json_object *host_rows(const struct bn_gpu *gpu)
 {
 	struct json_object *rows = json_object_new_array();
@@ -149,6 +165,7 @@ static struct json_object *host_rows(const struct bn_gpu *gpu)
 		gpu->kind == BN_LINK_GPU_RENDER_NODE ? gpu->path : gpu->reason);
 	add_namespaces(rows);
 	add_seccomp(rows);
+	add_realtime(rows);
 	add_node(rows, "/dev/udmabuf", "frames of the software rasteriser without a copy",
 		geteuid() == 0 ? BN_NOBODY : geteuid());
 	add_node(rows, "/dev/kvm",

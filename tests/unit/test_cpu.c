@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -12,6 +13,7 @@
 
 #include "common/clock.h"
 #include "cpu.h"
+#include "preemption.h"
 
 static pid_t start(bool burn, bool child)
 {
@@ -225,6 +227,27 @@ static void test_fdinfo(void)
 	CU_ASSERT_EQUAL(bn_cpu_fdinfo_time("drm-engine-a\n5", &client), 0);
 }
 
+static bool parsed(const char *model, const char *version, const char *said)
+{
+	char text[128];
+	bool full = bn_preemption_parse(model, version, text, sizeof(text));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, said));
+	return full;
+}
+
+static void test_preemption(void)
+{
+	const char *dynamic = "#1 SMP PREEMPT_DYNAMIC Debian 6.12", *plain = "#1 SMP Debian 6.1";
+	CU_ASSERT_TRUE(parsed("none voluntary (full) lazy\n", dynamic, "full"));
+	CU_ASSERT_FALSE(parsed("(none) voluntary full lazy\n", dynamic, "preempt=full"));
+	CU_ASSERT_FALSE(parsed("none (voluntary) full\n", dynamic, "voluntary"));
+	CU_ASSERT_TRUE(parsed("none voluntary full (lazy)\n", "#1 SMP PREEMPT_RT", "PREEMPT_RT"));
+	CU_ASSERT_FALSE(parsed(NULL, dynamic, "unknown"));
+	CU_ASSERT_FALSE(parsed("(a word that is much too long)", dynamic, "unknown"));
+	CU_ASSERT_FALSE(parsed(NULL, plain, "none"));
+	CU_ASSERT_TRUE(parsed(NULL, "#1 SMP PREEMPT Thu", "full"));
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -235,6 +258,7 @@ int main(void)
 		{"classes among sessions", test_session},
 		{"processors", test_affinity},
 		{"the kernel's count of GPU time", test_fdinfo},
+		{"how soon the kernel lets threads in", test_preemption},
 		CU_TEST_INFO_NULL,
 	};
 	return bn_unit_main("cpu", tests);
