@@ -18,14 +18,17 @@ set xrange [0:6 * period]
 set xtics period format "%.1f"
 set yrange [0:105]
 set ytics 20 format "%.0f %%"
-set boxwidth period / 10
+width = period / 6
+set boxwidth width
 set style fill solid 0.8 noborder
 bin(x) = floor(x / (period / 8) + 0.5) * (period / 8)
-plot dir."/fifo.dat" using (bin($1)):($2 * 100) smooth frequency with boxes linestyle 1 title "one queue (FIFO)", \
-	dir."/reserve.dat" using (bin($1)):($2 * 100) smooth frequency with boxes linestyle 3 title "Binnacle"
+plot dir."/fifo.dat" using (bin($1) - width / 2):($2 * 100) smooth frequency with boxes linestyle 1 title "one queue (FIFO)", \
+	dir."/reserve.dat" using (bin($1) + width / 2):($2 * 100) smooth frequency with boxes linestyle 3 title "Binnacle"
 
 set title "share of the frames that took at least so long"
 set logscale y
+set xrange [0:15 * period]
+set xtics 3 * period format "%.0f"
 set yrange [0.00002:1.5]
 set ytics ("100 %%" 1, "10 %%" 0.1, "1 %%" 0.01, "0.1 %%" 0.001, "0.01 %%" 0.0001)
 set format y "%.0s"
