@@ -95,6 +95,7 @@ shares() {
 # many N POLICY
 many() {
 	local n=$1 policy=$2
+	rm -f "$run_dir"/vm*.light # those of the runs before
 	contend "$policy" $((window_seconds / 2)) $(for _ in $(seq "$n"); do echo 100; done)
 	jq -nc --argjson n "$n" --arg policy "$policy" --slurpfile a "$run_dir/before" --slurpfile b "$run_dir/after" --argjson cpu "$(cat "$run_dir/daemon")" \
 		--argjson fps "$(jq -s 'map(.fps) | add' "$run_dir"/vm*.light)" --slurpfile windows <(awk 'NR == 1 { t = $1 } END { print ($1 - t) / 1e9 }' "$run_dir/windows") \
@@ -103,7 +104,6 @@ many() {
 		(batches($b[0]) - batches($a[0])) as $batches |
 		{many: $n, policy: $policy, fps: $fps, frames_per_cpu_second: ($fps / $busy), batches: $batches, daemon_cpu_percent: ($cpu / $windows[0] / 1e7),
 		 daemon_us_per_batch: (if $batches > 0 then $cpu / 1000 / $batches else null end), decision: ($b[0].scheduler | {p50_us: .decision_p50_us, p99_us: .decision_p99_us})}' >>"$results"
-	rm -f "$run_dir"/vm*.light
 }
 
 say "software rasteriser; renderers on processor $gpu_cpu, guests (user-space, no kernel) and service on processor $host_cpu"
