@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "arbiter.h"
 #include "common/clock.h"
@@ -138,11 +139,13 @@ bool bn_settings_read_cpus(void *object, const char *key, const char *value, con
 		c++;
 	if (!c || *c != '\0')
 		return false;
-	if (sched_getaffinity(0, sizeof(present), &present) == 0) {
-		CPU_AND(&present, &present, &set);
-		if (!CPU_EQUAL(&present, &set))
-			return false;
-	}
+	/* Of the machine, not those that this process may use: renderers are put there all the same. */
+	CPU_ZERO(&present);
+	for (long i = 0; i < sysconf(_SC_NPROCESSORS_CONF) && i < CPU_SETSIZE; i++)
+		CPU_SET((size_t)i, &present);
+	CPU_AND(&present, &present, &set);
+	if (!CPU_EQUAL(&present, &set))
+		return false;
 	s->gpu_cpus = set;
 	return true;
 }
