@@ -1,6 +1,5 @@
 /* What the monitor has seen: metrics, traces, events. */
 #include <errno.h>
-#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "common/fd.h"
 #include "json.h"
 #include "text.h"
+#include "whole_file.h"
 
 /* ---- texts that come as a memfd ---- */
 
@@ -59,25 +59,23 @@ int bn_cmd_metrics(const struct bn_ctl_options *o, int argc, char **argv)
 
 /* ---- traces ---- */
 
-/* The file is written as a whole or not at all. */
+struct trace {
+	struct json_object *answer;
+	int fd;
+};
+
+static int fill_trace(FILE *file, void *data)
+{
+	const struct trace *trace = data;
+	return copy_memfd(trace->answer, trace->fd, file);
+}
+
 static int write_trace(const char *path, struct json_object *answer, int fd)
 {
-	char part[PATH_MAX];
+	struct trace trace = {answer, fd};
 	if (strcmp(path, "-") == 0)
-		return copy_memfd(answer, fd, stdout);
-	if (snprintf(part, sizeof(part), "%s.part", path) >= (int)sizeof(part))
-		return -ENAMETOOLONG;
-	FILE *file = fopen(part, "wbe");
-	if (!file)
-		return -errno;
-	int ret = copy_memfd(answer, fd, file);
-	if (fclose(file) != 0 && ret == 0)
-		ret = -errno;
-	if (ret == 0 && rename(part, path) < 0)
-		ret = -errno;
-	if (ret < 0)
-		unlink(part);
-	return ret;
+		return fill_trace(stdout, &trace);
+	return bn_ctl_write_whole(path, fill_trace, &trace);
 }
 
 /* Waits for the end of the recording, which the answer is, and tells a person at a terminal how it

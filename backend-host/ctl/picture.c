@@ -1,17 +1,16 @@
 #include "picture.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <png.h>
 
 #include "common/fd.h"
+#include "whole_file.h"
 
 #define SIDE_MAX 8192u
 
@@ -56,22 +55,15 @@ done:
 	return ret;
 }
 
-static int write_file(const char *path, const uint8_t *pixels, const struct bn_ctl_picture *p)
+struct image {
+	const uint8_t *pixels;
+	const struct bn_ctl_picture *picture;
+};
+
+static int fill_png(FILE *file, void *data)
 {
-	char part[PATH_MAX];
-	if (snprintf(part, sizeof(part), "%s.part", path) >= (int)sizeof(part))
-		return -ENAMETOOLONG;
-	FILE *file = fopen(part, "wbe");
-	if (!file)
-		return -errno;
-	int ret = encode(file, pixels, p);
-	if (fclose(file) != 0 && ret == 0)
-		ret = -errno;
-	if (ret == 0 && rename(part, path) < 0)
-		ret = -errno;
-	if (ret < 0)
-		unlink(part);
-	return ret;
+	const struct image *image = data;
+	return encode(file, image->pixels, image->picture);
 }
 
 int bn_ctl_write_png(const char *path, const struct bn_ctl_picture *p)
@@ -86,7 +78,8 @@ int bn_ctl_write_png(const char *path, const struct bn_ctl_picture *p)
 		return ret;
 	}
 	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, p->fd, 0);
-	ret = map == MAP_FAILED ? -errno : write_file(path, map, p);
+	struct image image = {map, p};
+	ret = map == MAP_FAILED ? -errno : bn_ctl_write_whole(path, fill_png, &image);
 	if (map != MAP_FAILED)
 		munmap(map, size);
 	if (ret < 0)
