@@ -4,16 +4,15 @@
  * draws with OpenGL ES 2 on a DRM card, paced by the display's page flips.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "cluster.h"
 #include "display.h"
 #include "options.h"
+#include "program.h"
 #include "scene.h"
 
 /* The exit status that says "start me again": the GPU context was lost (EX_TEMPFAIL). */
@@ -22,13 +21,6 @@
 #define MARK_INTERVAL 30
 #define MAX_SIZE 16384
 #define MAX_LOAD 100
-
-volatile sig_atomic_t cluster_stopped;
-
-static void handle_signal(int number)
-{
-	cluster_stopped = 1;
-}
 
 /* ---- on a display ---- */
 
@@ -40,9 +32,9 @@ struct rate {
 
 /* Late is a frame that was not on the screen one refresh after the one before it. */
 static void count_frame(
-	struct rate *rate, const struct bn_display *display, const struct options *options)
+	struct rate *rate, const struct bn_display *display, const struct cluster_options *options)
 {
-	double t = cluster_now(),
+	double t = bn_seconds(),
 	       interval = rate->last > 0.0 ? display->flip_time - rate->last : 0.0;
 	double period = 1.0 / (display->mode.vrefresh ? display->mode.vrefresh : 60);
 
@@ -69,7 +61,7 @@ static void count_frame(
  */
 static void pace(const drmModeModeInfo *mode, double *due)
 {
-	double period = 1.0 / (mode->vrefresh ? mode->vrefresh : 60), t = cluster_now();
+	double period = 1.0 / (mode->vrefresh ? mode->vrefresh : 60), t = bn_seconds();
 	struct timespec ts;
 
 	*due += period;
@@ -91,22 +83,23 @@ static bool still_drawing(struct bn_scene *scene, unsigned frame, int *misses)
 	return *misses < 2;
 }
 
-static int run(struct bn_display *display, struct bn_scene *scene, const struct options *options)
+static int run(
+	struct bn_display *display, struct bn_scene *scene, const struct cluster_options *options)
 {
-	double start = cluster_now(), time = 0.0, due = start;
+	double start = bn_seconds(), time = 0.0, due = start;
 	struct rate rate = {.since = start};
 	struct bn_vehicle vehicle;
 	int misses = 0;
 
 	bn_vehicle_init(&vehicle);
-	for (unsigned frame = 0; !cluster_stopped; frame++) {
+	for (unsigned frame = 0; !bn_stopped; frame++) {
 		int err;
 
 		bn_vehicle_advance(&vehicle, time);
-		for (unsigned i = 0; i < options->load; i++)
+		for (int i = 0; i < options->load; i++)
 			bn_scene_draw(scene, &vehicle);
 		bn_scene_mark(scene, frame);
-		if (options->watch && !still_drawing(scene, frame, &misses)) {
+		if (!options->no_watch && !still_drawing(scene, frame, &misses)) {
 			fprintf(stderr, "binnacle-cluster: the GPU context is lost\n");
 			return -ECONNRESET;
 		}
@@ -117,16 +110,16 @@ static int run(struct bn_display *display, struct bn_scene *scene, const struct 
 			pace(&display->mode, &due);
 		count_frame(&rate, display, options);
 		/* The frame now begun is seen one refresh after the last flip. */
-		time = cluster_now() - start;
+		time = bn_seconds() - start;
 		if (options->seconds > 0.0 && time >= options->seconds)
 			break;
-		if (options->frames && frame + 1 >= options->frames)
+		if (options->frames && frame + 1 >= (unsigned)options->frames)
 			break;
 	}
 	return 0;
 }
 
-static int draw_on_display(const struct options *options)
+static int draw_on_display(const struct cluster_options *options)
 {
 	struct bn_display display;
 	struct bn_scene scene;
@@ -147,7 +140,7 @@ static int draw_on_display(const struct options *options)
 
 /* ---- command line ---- */
 
-static int usage(FILE *out)
+static void usage(FILE *out)
 {
 	fprintf(out, "usage: binnacle-cluster [OPTION…]\n"
 		     "  --card PATH       DRM card (default: the first with a connected display)\n"
@@ -162,102 +155,30 @@ static int usage(FILE *out)
 		     "                    with --seconds it then measures what a frame costs\n"
 		     "  --size WxH        size of that picture (default 1280x480)\n"
 		     "  --at SECONDS      moment of the drive that it shows (default 15)\n");
-	return out == stdout ? 0 : 2;
-}
-
-static bool parse_seconds(const char *text, double *value)
-{
-	char *end;
-
-	*value = strtod(text, &end);
-	return end != text && !*end && *value >= 0.0 && *value <= 1e7;
-}
-
-static bool parse_count(const char *text, unsigned long max, unsigned *value)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	*value = (unsigned)n;
-	return end != text && !*end && text[0] != '-' && n >= 1 && n <= max;
-}
-
-static bool parse_size(const char *text, struct options *options)
-{
-	char rest;
-
-	return sscanf(text, "%dx%d%c", &options->width, &options->height, &rest) == 2 &&
-	       options->width > 0 && options->width <= MAX_SIZE && options->height > 0 &&
-	       options->height <= MAX_SIZE;
-}
-
-static bool set_option(struct options *options, int name, const char *value)
-{
-	switch (name) {
-	case 'c':
-		options->card = value;
-		return true;
-	case 'm':
-		options->mode = value;
-		return true;
-	case 'o':
-		options->offscreen = value;
-		return true;
-	case 'f':
-		options->fps_report = true;
-		return true;
-	case 'w':
-		options->watch = false;
-		return true;
-	case 'r':
-		options->free_running = true;
-		return true;
-	case 's':
-		return parse_seconds(value, &options->seconds);
-	case 'a':
-		return parse_seconds(value, &options->at);
-	case 'g':
-		return parse_size(value, options);
-	case 'n':
-		return parse_count(value, UINT_MAX, &options->frames);
-	case 'l':
-		return parse_count(value, MAX_LOAD, &options->load);
-	default:
-		return false;
-	}
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"card", required_argument, NULL, 'c'},
-		{"mode", required_argument, NULL, 'm'},
-		{"seconds", required_argument, NULL, 's'},
-		{"frames", required_argument, NULL, 'n'},
-		{"load", required_argument, NULL, 'l'},
-		{"fps-report", no_argument, NULL, 'f'},
-		{"free", no_argument, NULL, 'r'},
-		{"no-watch", no_argument, NULL, 'w'},
-		{"offscreen", required_argument, NULL, 'o'},
-		{"size", required_argument, NULL, 'g'},
-		{"at", required_argument, NULL, 'a'},
-		{"help", no_argument, NULL, 'h'},
+	static struct cluster_options options = {.size = {1280, 480}, .at = 15.0, .load = 1};
+	static const struct bn_option table[] = {
+		{"card", bn_option_text, &options.card},
+		{"mode", bn_option_text, &options.mode},
+		{"seconds", bn_option_real, &options.seconds, 0, 1e7},
+		{"frames", bn_option_number, &options.frames, 1, INT_MAX},
+		{"load", bn_option_number, &options.load, 1, MAX_LOAD},
+		{"fps-report", bn_option_flag, &options.fps_report},
+		{"free", bn_option_flag, &options.free_running},
+		{"no-watch", bn_option_flag, &options.no_watch},
+		{"offscreen", bn_option_text, &options.offscreen},
+		{"size", bn_option_size, options.size, 1, MAX_SIZE},
+		{"at", bn_option_real, &options.at, 0, 1e7},
 		{0},
 	};
-	struct options options = {
-		.width = 1280, .height = 480, .at = 15.0, .load = 1, .watch = true};
-	int c, err;
+	int status = bn_options_read(argc, argv, table, usage), err;
 
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		if (c == 'h')
-			return usage(stdout);
-		if (!set_option(&options, c, optarg))
-			return usage(stderr);
-	}
-	if (optind != argc)
-		return usage(stderr);
-	signal(SIGINT, handle_signal);
-	signal(SIGTERM, handle_signal);
+	if (status >= 0)
+		return status;
+	bn_stop_by_signal();
 	err = options.offscreen ? cluster_draw_offscreen(&options) : draw_on_display(&options);
 	if (err)
 		fprintf(stderr, "binnacle-cluster: %s\n", strerror(-err));

@@ -2,20 +2,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <png.h>
 
-#include "options.h"
+#include "cluster.h"
+#include "program.h"
 #include "scene.h"
-
-double cluster_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static int write_png(const char *path, int width, int height)
 {
@@ -40,22 +32,22 @@ static int write_png(const char *path, int width, int height)
 
 /* Draws frames for the time asked for and prints what one costs. */
 static void measure_offscreen(
-	const struct options *options, struct bn_scene *scene, struct bn_vehicle *vehicle)
+	const struct cluster_options *options, struct bn_scene *scene, struct bn_vehicle *vehicle)
 {
-	double start = cluster_now(), end = start + options->seconds;
+	double start = bn_seconds(), end = start + options->seconds;
 	int frames = 0;
 
-	while (cluster_now() < end && !cluster_stopped) {
+	while (bn_seconds() < end && !bn_stopped) {
 		bn_vehicle_advance(vehicle, vehicle->time + 1.0 / 60.0);
-		for (unsigned i = 0; i < options->load; i++)
+		for (int i = 0; i < options->load; i++)
 			bn_scene_draw(scene, vehicle);
 		glFinish();
 		frames++;
 	}
-	printf("frame %.3f ms\n", (cluster_now() - start) * 1e3 / (frames ? frames : 1));
+	printf("frame %.3f ms\n", (bn_seconds() - start) * 1e3 / (frames ? frames : 1));
 }
 
-int cluster_draw_offscreen(const struct options *options)
+int cluster_draw_offscreen(const struct cluster_options *options)
 {
 	struct bn_gl gl;
 	struct bn_gl_target target;
@@ -66,16 +58,16 @@ int cluster_draw_offscreen(const struct options *options)
 	if (err)
 		return err;
 	err = -EIO;
-	if (!bn_gl_target_init(&target, options->width, options->height))
+	if (!bn_gl_target_init(&target, options->size[0], options->size[1]))
 		goto out_gl;
-	if (!bn_scene_init(&scene, options->width, options->height))
+	if (!bn_scene_init(&scene, options->size[0], options->size[1]))
 		goto out_target;
 	bn_vehicle_init(&vehicle);
 	while (vehicle.time + 0.5 < options->at)
 		bn_vehicle_advance(&vehicle, vehicle.time + 0.5);
 	bn_vehicle_advance(&vehicle, options->at);
 	bn_scene_draw(&scene, &vehicle);
-	err = write_png(options->offscreen, options->width, options->height);
+	err = write_png(options->offscreen, options->size[0], options->size[1]);
 	if (!err && options->seconds > 0.0)
 		measure_offscreen(options, &scene, &vehicle);
 	bn_scene_finish(&scene);

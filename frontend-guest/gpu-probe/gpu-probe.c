@@ -11,12 +11,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <gbm.h>
@@ -24,6 +22,8 @@
 #include <xf86drm.h>
 
 #include "gl.h"
+#include "options.h"
+#include "program.h"
 
 #define CAPSET_VIRGL2 2
 #define MAX_SAMPLES 1000000
@@ -39,14 +39,6 @@ struct result {
 	int count;
 	double p50, p99, max;
 };
-
-static double now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
-}
 
 static int compare(const void *a, const void *b)
 {
@@ -65,11 +57,11 @@ static int measure(
 	if (!times)
 		return -ENOMEM;
 	for (int i = -options->warmup; i < n && !err; i++) {
-		double start = now_us();
+		double start = bn_seconds();
 
 		err = step(data);
 		if (i >= 0)
-			times[i] = now_us() - start;
+			times[i] = (bn_seconds() - start) * 1e6;
 	}
 	if (!err) {
 		qsort(times, (size_t)n, sizeof(*times), compare);
@@ -227,7 +219,7 @@ static void print_string(const char *name, const char *text)
 	printf("\"");
 }
 
-static int usage(FILE *out)
+static void usage(FILE *out)
 {
 	fprintf(out,
 		"usage: binnacle-gpu-probe [--device PATH] [--samples N] [--warmup N] [--size N]\n"
@@ -236,63 +228,25 @@ static int usage(FILE *out)
 		"  --samples N    measurements of each kind (default 1000)\n"
 		"  --warmup N     runs before them that do not count (default 100)\n"
 		"  --size N       edge of the cleared framebuffer in pixels (default 64)\n");
-	return out == stdout ? 0 : 2;
-}
-
-static bool parse_number(const char *text, int min, int max, int *value)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (errno || end == text || *end || n < min || n > max)
-		return false;
-	*value = (int)n;
-	return true;
-}
-
-/* Returns 0 to go on, 1 when the help was printed, -EINVAL for arguments that are wrong. */
-static int parse_options(int argc, char **argv, struct options *options)
-{
-	static const struct option longs[] = {
-		{"device", required_argument, NULL, 'd'},
-		{"samples", required_argument, NULL, 'n'},
-		{"warmup", required_argument, NULL, 'w'},
-		{"size", required_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	bool good = true;
-	int c;
-
-	while (good && (c = getopt_long(argc, argv, "d:n:w:s:h", longs, NULL)) != -1) {
-		if (c == 'h')
-			return 1;
-		else if (c == 'd')
-			options->device = optarg;
-		else if (c == 'n')
-			good = parse_number(optarg, 1, MAX_SAMPLES, &options->samples);
-		else if (c == 'w')
-			good = parse_number(optarg, 0, MAX_SAMPLES, &options->warmup);
-		else if (c == 's')
-			good = parse_number(optarg, 1, 4096, &options->size);
-		else
-			good = false;
-	}
-	return good && optind == argc ? 0 : -EINVAL;
 }
 
 int main(int argc, char **argv)
 {
-	struct options options = {
+	static struct options options = {
 		.device = "/dev/dri/renderD128", .samples = 1000, .warmup = 100, .size = 64};
+	static const struct bn_option table[] = {
+		{"device", bn_option_text, &options.device},
+		{"samples", bn_option_number, &options.samples, 1, MAX_SAMPLES},
+		{"warmup", bn_option_number, &options.warmup, 0, MAX_SAMPLES},
+		{"size", bn_option_number, &options.size, 1, 4096},
+		{0},
+	};
 	struct result nop = {0}, clear = {0};
 	char renderer[128] = "unknown";
-	int err = parse_options(argc, argv, &options);
+	int status = bn_options_read(argc, argv, table, usage), err;
 
-	if (err)
-		return usage(err > 0 ? stdout : stderr);
+	if (status >= 0)
+		return status;
 	err = measure_nop(&options, &nop);
 	if (err)
 		fprintf(stderr, "binnacle-gpu-probe: NOP: %s\n", strerror(-err));

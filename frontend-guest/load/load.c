@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "gl.h"
 #include "load.h"
@@ -49,25 +47,6 @@ static const char plain_source[] = "precision mediump float;\n"
 				   "}\n";
 
 static const char *const attributes[] = {"position", NULL};
-
-double bn_load_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-bool bn_load_number(const char *text, long min, long max, int *value)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(text, &end, 10);
-	*value = (int)n;
-	return end != text && !*end && !errno && n >= min && n <= max;
-}
 
 static GLuint buffer_of(const GLfloat *data, size_t bytes)
 {

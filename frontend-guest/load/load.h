@@ -43,9 +43,4 @@ void bn_load_overdraw(struct bn_load *load, int layers, int loops, unsigned numb
 /* Makes the load's own draw state current again after others have changed it. */
 void bn_load_restore(struct bn_load *load);
 
-/* CLOCK_MONOTONIC in seconds. */
-double bn_load_now(void);
-/* A whole number from min to max; false for anything else. */
-bool bn_load_number(const char *text, long min, long max, int *value);
-
 #endif

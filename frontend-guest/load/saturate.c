@@ -3,8 +3,6 @@
  * binnacle-saturate: draws as fast as the GPU lets it, with a chosen kind and size of work in each
  * frame. It keeps some frames queued, so that the GPU never waits for this guest.
  */
-#include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,22 +12,18 @@
 #include "display.h"
 #include "gl.h"
 #include "load.h"
+#include "options.h"
+#include "program.h"
 
 #define AHEAD_MAX 8
 #define MAX_SIZE 8192
 
 struct options {
 	enum bn_load_kind kind;
-	int amount, draws, width, height, ahead, seconds;
+	int amount, draws, ahead, seconds;
+	int size[2]; /* width, height */
 	bool display;
 };
-
-static volatile sig_atomic_t stopped;
-
-static void handle_signal(int number)
-{
-	stopped = 1;
-}
 
 /* ---- frames that the GPU has not finished ---- */
 
@@ -78,7 +72,7 @@ struct count {
 
 static bool more(struct count *count, const struct options *options)
 {
-	double t = bn_load_now();
+	double t = bn_seconds();
 
 	count->frames++;
 	count->all++;
@@ -88,12 +82,12 @@ static bool more(struct count *count, const struct options *options)
 		count->since = t;
 		count->frames = 0;
 	}
-	return !stopped && (!options->seconds || t - count->start < options->seconds);
+	return !bn_stopped && (!options->seconds || t - count->start < options->seconds);
 }
 
 static void print_total(const struct count *count)
 {
-	double seconds = bn_load_now() - count->start;
+	double seconds = bn_seconds() - count->start;
 
 	printf("{\"frames\": %lu, \"seconds\": %.3f, \"fps\": %.3f}\n", count->all, seconds,
 		(double)count->all / seconds);
@@ -109,7 +103,7 @@ static int run_display(const struct options *options)
 	if (err)
 		return err;
 	if (bn_load_init(&load, display.mode.hdisplay, display.mode.vdisplay)) {
-		count.start = count.since = bn_load_now();
+		count.start = count.since = bn_seconds();
 		do {
 			bn_load_draw(&load, options->kind, options->amount, options->draws,
 				(unsigned)count.all);
@@ -135,10 +129,10 @@ static int run_offscreen(const struct options *options)
 		return err;
 	err = -1;
 	if (!queue_init(&queue, gl.display, options->ahead) ||
-		!bn_gl_target_init(&target, options->width, options->height))
+		!bn_gl_target_init(&target, options->size[0], options->size[1]))
 		goto out;
-	if (bn_load_init(&load, options->width, options->height)) {
-		count.start = count.since = bn_load_now();
+	if (bn_load_init(&load, options->size[0], options->size[1])) {
+		count.start = count.since = bn_seconds();
 		do {
 			bn_load_draw(&load, options->kind, options->amount, options->draws,
 				(unsigned)count.all);
@@ -157,7 +151,7 @@ out:
 
 /* ---- command line ---- */
 
-static int usage(FILE *out)
+static void usage(FILE *out)
 {
 	fprintf(out,
 		"usage: binnacle-saturate [OPTION…]\n"
@@ -170,75 +164,38 @@ static int usage(FILE *out)
 		"  --display     draws on the display instead, one flip a frame\n"
 		"  --seconds N   ends after N seconds; the last line is a total in JSON\n",
 		AHEAD_MAX);
-	return out == stdout ? 0 : 2;
 }
 
-static bool parse_kind(const char *text, enum bn_load_kind *kind)
+static bool read_kind(const struct bn_option *option, const char *text)
 {
 	static const char *const names[] = {"fragment", "vertex", "submits"};
 
 	for (int i = 0; i < 3; i++) {
 		if (strcmp(text, names[i]) == 0) {
-			*kind = (enum bn_load_kind)i;
+			*(enum bn_load_kind *)option->value = (enum bn_load_kind)i;
 			return true;
 		}
 	}
 	return false;
 }
 
-static bool set_option(struct options *o, int name, const char *value)
-{
-	char rest;
-
-	switch (name) {
-	case 'l':
-		return parse_kind(value, &o->kind);
-	case 'a':
-		return bn_load_number(value, 1, BN_LOAD_LOOPS_MAX, &o->amount);
-	case 'd':
-		return bn_load_number(value, 1, 4096, &o->draws);
-	case 'q':
-		return bn_load_number(value, 1, AHEAD_MAX, &o->ahead);
-	case 's':
-		return bn_load_number(value, 1, 1000000, &o->seconds);
-	case 'D':
-		o->display = true;
-		return true;
-	case 'z':
-		return sscanf(value, "%dx%d%c", &o->width, &o->height, &rest) == 2 &&
-		       o->width > 0 && o->width <= MAX_SIZE && o->height > 0 &&
-		       o->height <= MAX_SIZE;
-	default:
-		return false;
-	}
-}
-
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"load", required_argument, NULL, 'l'},
-		{"amount", required_argument, NULL, 'a'},
-		{"draws", required_argument, NULL, 'd'},
-		{"size", required_argument, NULL, 'z'},
-		{"ahead", required_argument, NULL, 'q'},
-		{"seconds", required_argument, NULL, 's'},
-		{"display", no_argument, NULL, 'D'},
-		{"help", no_argument, NULL, 'h'},
+	static struct options options = {.amount = 32, .draws = 16, .size = {512, 512}, .ahead = 2};
+	static const struct bn_option table[] = {
+		{"load", read_kind, &options.kind},
+		{"amount", bn_option_number, &options.amount, 1, BN_LOAD_LOOPS_MAX},
+		{"draws", bn_option_number, &options.draws, 1, 4096},
+		{"size", bn_option_size, options.size, 1, MAX_SIZE},
+		{"ahead", bn_option_number, &options.ahead, 1, AHEAD_MAX},
+		{"seconds", bn_option_number, &options.seconds, 1, 1000000},
+		{"display", bn_option_flag, &options.display},
 		{0},
 	};
-	struct options options = {
-		.amount = 32, .draws = 16, .width = 512, .height = 512, .ahead = 2};
-	int c;
+	int status = bn_options_read(argc, argv, table, usage);
 
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		if (c == 'h')
-			return usage(stdout);
-		if (!set_option(&options, c, optarg))
-			return usage(stderr);
-	}
-	if (optind != argc)
-		return usage(stderr);
-	signal(SIGINT, handle_signal);
-	signal(SIGTERM, handle_signal);
+	if (status >= 0)
+		return status;
+	bn_stop_by_signal();
 	return (options.display ? run_display(&options) : run_offscreen(&options)) ? 1 : 0;
 }
