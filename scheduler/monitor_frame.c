@@ -14,7 +14,7 @@
 const char *bn_miss_cause_name(unsigned cause)
 {
 	static const char *const names[BN_MISS_CAUSES] = {
-		"none", "guest", "scheduler", "gpu", "compositor"};
+		"none", "guest", "scheduler", "gpu", "compositor", "host"};
 	return names[cause < BN_MISS_CAUSES ? cause : 0];
 }
 
@@ -96,6 +96,26 @@ static enum bn_miss_cause cause_of(
 	return f->response_ns >= (complete - f->release_ns) / 2 ? BN_MISS_GPU : BN_MISS_GUEST;
 }
 
+static void find_lateness(struct bn_monitor_frame *f, const struct bn_monitor_target *t)
+{
+	uint64_t window = f->period_ns > t->lead_ns ? f->period_ns - t->lead_ns : 0;
+	uint64_t deadline = f->release_ns + window;
+	uint64_t complete = max(f->done_ns, f->flush_ns);
+	f->late_ns = complete > deadline ? complete - deadline : 0;
+	f->lost_since_ns = f->late_ns ? f->release_ns : complete;
+}
+
+bool bn_monitor_blame_host(
+	struct bn_monitor *m, struct bn_monitor_frame *f, uint64_t stalled_ns)
+{
+	if (!f->missed || f->cause == BN_MISS_HOST || stalled_ns == 0 || stalled_ns < f->late_ns)
+		return false;
+	m->frame.causes[f->cause] -= f->missed;
+	f->cause = BN_MISS_HOST;
+	m->frame.causes[f->cause] += f->missed;
+	return true;
+}
+
 static void check_bound(struct bn_monitor_frame *f, const struct bn_monitor_target *t)
 {
 	f->over_budget = t->budget_ns && f->gpu_ns > t->budget_ns;
@@ -151,6 +171,8 @@ void bn_monitor_frame(struct bn_monitor *m, unsigned track, uint64_t refresh_ns,
 		f.idle = is_idle(&f, f.period_ns);
 		f.missed = f.idle ? 0 : missed(&f);
 		f.cause = f.missed ? cause_of(&f, &m->target) : BN_MISS_NONE;
+		if (f.missed)
+			find_lateness(&f, &m->target);
 	}
 	count(&m->frame, &f);
 	if (out)

@@ -62,10 +62,10 @@ static void draw_frames(struct page *p, const struct bn_view_vm *vm)
 		num(f, "guest_p50_ms", 2), num(f, "guest_p99_ms", 2), num(f, "gpu_p50_ms", 2),
 		num(f, "gpu_p99_ms", 2), num(f, "wait_p99_ms", 2), num(f, "wait_max_ms", 2));
 	line(p, missed ? BN_STYLE_WARN : 0, "misses",
-		"%s in %s frames, longest run %s  (guest %s scheduler %s GPU %s compositor %s)",
+		"%s in %s frames, run %s  guest %s scheduler %s GPU %s compositor %s host %s",
 		num(f, "misses", 0), num(f, "missed_frames", 0), num(f, "longest_miss_run", 0),
 		num(causes, "guest", 0), num(causes, "scheduler", 0), num(causes, "gpu", 0),
-		num(causes, "compositor", 0));
+		num(causes, "compositor", 0), num(causes, "host", 0));
 }
 
 static struct json_object *admission_of(struct json_object *admission, const char *name)

@@ -95,6 +95,11 @@ void bn_arbiter_cgroup(struct bn_arbiter *arbiter, unsigned vm, struct bn_cgroup
 void bn_arbiter_detach(struct bn_arbiter *arbiter, unsigned vm);
 /* A display has shown a frame of this VM at release_ns: its next one may begin. */
 void bn_arbiter_released(struct bn_arbiter *arbiter, unsigned vm, uint64_t release_ns);
+/* For how long, between two moments (CLOCK_MONOTONIC), the arbiter's thread was not run though it was
+ * due: the host, or something with a higher priority, had the processor. What is seen of the last
+ * 64 stalls of a millisecond or more while the thread waited for a time; a stall in which it had
+ * none to wait for is not seen. */
+uint64_t bn_arbiter_stalled(struct bn_arbiter *arbiter, uint64_t from_ns, uint64_t to_ns);
 /* Out of quarantine, by a person or because the guest reset its device. */
 void bn_arbiter_pardon(struct bn_arbiter *arbiter, unsigned vm);
 /* Holds every thread of the renderer and its children (for work that never passes a grant, such as

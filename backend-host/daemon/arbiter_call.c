@@ -221,6 +221,20 @@ void bn_arbiter_released(struct bn_arbiter *a, unsigned vm, uint64_t release_ns)
 	end(a);
 }
 
+uint64_t bn_arbiter_stalled(struct bn_arbiter *a, uint64_t from_ns, uint64_t to_ns)
+{
+	uint64_t sum = 0;
+	pthread_mutex_lock(&a->lock);
+	for (unsigned i = 0; i < BN_ARBITER_STALLS; i++) {
+		uint64_t from = a->stalls[i].from_ns, to = a->stalls[i].to_ns;
+		from = from > from_ns ? from : from_ns;
+		to = to < to_ns ? to : to_ns;
+		sum += to > from ? to - from : 0;
+	}
+	pthread_mutex_unlock(&a->lock);
+	return sum;
+}
+
 void bn_arbiter_pardon(struct bn_arbiter *a, unsigned vm)
 {
 	uint64_t now = begin(a);

@@ -30,6 +30,9 @@ struct wl_event_source;
 #define BN_ARBITER_EVENTS 128u
 #define BN_ARBITER_NOTES 64u
 #define BN_ARBITER_TRIPS_MAX 60u
+#define BN_ARBITER_STALLS 64u
+/* Shorter ones are not remembered. */
+#define BN_ARBITER_STALL_NS BN_NS_PER_MS
 
 /* How a renderer is kept from the processor, the gentler first. */
 enum bn_squeeze { BN_SQUEEZE_NONE, BN_SQUEEZE_IDLE, BN_SQUEEZE_DUTY };
@@ -147,6 +150,11 @@ struct bn_arbiter {
 	uint64_t last_tick_ns;
 	uint64_t policy_wake_ns;
 	uint64_t late_at_ns;
+	/* When it was due and not run, a ring. */
+	struct {
+		uint64_t from_ns, to_ns;
+	} stalls[BN_ARBITER_STALLS];
+	uint64_t stall_next;
 	struct bn_arbiter_totals totals;
 	struct bn_arbiter_event events[BN_ARBITER_EVENTS];
 	uint64_t event_first, event_next;

@@ -283,9 +283,17 @@ static void listen_to(struct bn_arbiter *a, struct ears *ears, uint64_t now)
 	}
 }
 
-static void note_lateness(struct bn_arbiter *a, uint64_t wake, uint64_t now)
+/* asleep: since when the thread waits; what was due before that, it was late with by itself. */
+static void note_lateness(struct bn_arbiter *a, uint64_t wake, uint64_t asleep, uint64_t now)
 {
-	if (wake == UINT64_MAX || now < wake || now - wake < LATE_NS)
+	if (wake != UINT64_MAX && wake < asleep)
+		wake = asleep;
+	if (wake == UINT64_MAX || now < wake || now - wake < BN_ARBITER_STALL_NS)
+		return;
+	a->stalls[a->stall_next].from_ns = wake;
+	a->stalls[a->stall_next].to_ns = now;
+	a->stall_next = (a->stall_next + 1) % BN_ARBITER_STALLS;
+	if (now - wake < LATE_NS)
 		return;
 	a->totals.late++;
 	bn_trace_add(a->config.trace, BN_TRACE_LATE, BN_TRACE_NO_VM, now, now, now - wake, 0);
@@ -309,7 +317,7 @@ void *bn_arbiter_run(void *data)
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	pthread_mutex_lock(&a->lock);
 	while (!a->quit) {
-		uint64_t now = bn_now_ns();
+		uint64_t now = bn_now_ns(), asleep = now;
 		listen_to(a, &ears, now);
 		uint64_t wake = wake_time(a, now);
 		struct timespec timeout = timeout_until(wake, now);
@@ -318,7 +326,7 @@ void *bn_arbiter_run(void *data)
 		now = bn_now_ns();
 		pthread_mutex_lock(&a->lock);
 		a->totals.wakeups++;
-		note_lateness(a, wake, now);
+		note_lateness(a, wake, asleep, now);
 		step(a, n > 0 ? &ears : NULL, now);
 	}
 	pthread_mutex_unlock(&a->lock);

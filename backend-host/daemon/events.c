@@ -56,6 +56,7 @@ const char *bn_event_kind_name(enum bn_event_kind kind)
 		[BN_EVENT_DEMOTED] = "demoted",
 		[BN_EVENT_LATE] = "late",
 		[BN_EVENT_BOUND] = "bound",
+		[BN_EVENT_MISSED] = "missed",
 		[BN_EVENT_FAULT] = "fault",
 		[BN_EVENT_RESTART] = "restart",
 		[BN_EVENT_CHANGED] = "changed",

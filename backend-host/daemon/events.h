@@ -26,6 +26,7 @@ enum bn_event_kind {
 	BN_EVENT_DEMOTED,
 	BN_EVENT_LATE,
 	BN_EVENT_BOUND,   /* a frame took longer than the admission test promises */
+	BN_EVENT_MISSED,  /* a safety VM's frame was not on display when it had to be */
 	BN_EVENT_FAULT,   /* a renderer broke a rule or died */
 	BN_EVENT_RESTART, /* … and is back */
 	BN_EVENT_CHANGED, /* somebody changed a VM's parameters */

@@ -45,6 +45,37 @@ static void add_spans(const struct bn_frame_record *r, const struct bn_monitor_f
 		bn_trace_add(r->trace, BN_TRACE_MISS, r->vm, missed, missed, f->missed, f->cause);
 }
 
+static double ms(uint64_t ns)
+{
+	return (double)ns / 1e6;
+}
+
+static void find_out_why(struct bn_frame_record *r, struct bn_monitor_frame *f)
+{
+	if (r->arbiter)
+		bn_monitor_blame_host(r->monitor, f,
+			bn_arbiter_stalled(r->arbiter, f->lost_since_ns, f->present_ns));
+	/* Only a safety VM has a budget of a frame, and only its misses are news. */
+	if (!r->monitor->target.budget_ns)
+		return;
+	bn_events_add(r->events, r->vm, BN_EVENT_MISSED,
+		"missed %u refresh%s because of the %s: %.2f ms from release to display, first "
+		"batch after %.2f, waited %.2f, GPU %.2f, shown %.2f after it was done",
+		f->missed, f->missed == 1 ? "" : "es", bn_miss_cause_name(f->cause),
+		ms(f->present_ns - f->release_ns), ms(f->queued_ns - f->release_ns),
+		ms(f->wait_ns), ms(f->gpu_ns), ms(f->present_ns - f->done_ns));
+}
+
+static void tell_over_bound(const struct bn_frame_record *r, const struct bn_monitor_frame *f)
+{
+	uint64_t stalled = r->arbiter ? bn_arbiter_stalled(r->arbiter, f->queued_ns, f->done_ns) : 0;
+	bn_events_add(r->events, r->vm, BN_EVENT_BOUND,
+		"a frame took %.2f ms, the bound is %.2f ms (it waited for %.2f ms, and used "
+		"%.2f ms of the GPU; the host withheld the processor for %.2f ms)",
+		ms(f->response_ns), ms(r->monitor->target.bound_ns), ms(f->wait_ns),
+		ms(f->gpu_ns), ms(stalled));
+}
+
 void bn_frame_record_shown(struct bn_frame_record *r, const struct bn_frame *frame,
 	const struct bn_output *output, unsigned scanout, uint64_t when_ns)
 {
@@ -56,12 +87,9 @@ void bn_frame_record_shown(struct bn_frame_record *r, const struct bn_frame *fra
 	bn_monitor_frame(r->monitor, scanout, refresh, &stamps, when_ns, &f);
 	if (r->arbiter)
 		bn_arbiter_released(r->arbiter, r->vm, when_ns);
+	if (f.missed)
+		find_out_why(r, &f);
 	add_spans(r, &f);
 	if (f.over_bound)
-		bn_events_add(r->events, r->vm, BN_EVENT_BOUND,
-			"a frame took %.2f ms, the bound is %.2f ms (it waited for %.2f ms, and "
-			"used "
-			"%.2f ms of the GPU)",
-			(double)f.response_ns / 1e6, (double)r->monitor->target.bound_ns / 1e6,
-			(double)f.wait_ns / 1e6, (double)f.gpu_ns / 1e6);
+		tell_over_bound(r, &f);
 }

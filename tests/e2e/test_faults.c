@@ -266,9 +266,25 @@ static pid_t thread_named(pid_t pid, const char *name)
 	return 0;
 }
 
+/* How often the service says that its arbiter was not run in time. */
+static int64_t times_late(void)
+{
+	struct json_object *answer = e2e_control(&e, "{\"command\":\"status\"}", NULL);
+	struct json_object *scheduler, *late;
+	int64_t n = -1;
+
+	if (answer && json_object_object_get_ex(answer, "scheduler", &scheduler) &&
+		json_object_object_get_ex(scheduler, "late", &late))
+		n = json_object_get_int64(late);
+	CU_ASSERT_TRUE(n >= 0);
+	json_object_put(answer);
+	return n;
+}
+
 static void test_arbiter_delayed(void)
 {
 	pid_t tid = thread_named(e.daemon, "arbiter");
+	int64_t late = times_late();
 	int status;
 
 	CU_ASSERT_FATAL(tid > 0);
@@ -283,6 +299,7 @@ static void test_arbiter_delayed(void)
 	CU_ASSERT_EQUAL(ptrace(PTRACE_DETACH, tid, NULL, NULL), 0);
 	CU_ASSERT_TRUE(dash_wait(dash, 60));
 	report("arbiter-delayed-50ms");
+	CU_ASSERT_TRUE(times_late() > late);
 	dash_check(dash);
 }
 

@@ -172,7 +172,7 @@ static void check_frames(struct json_object *vm)
 		CU_ASSERT_PTR_NOT_NULL(cause);
 		sum += json_object_get_double(count);
 	}
-	CU_ASSERT_EQUAL(json_object_object_length(causes), 4);
+	CU_ASSERT_EQUAL(json_object_object_length(causes), 5);
 	CU_ASSERT_EQUAL(number_of(f, "misses"), sum);
 	CU_ASSERT_TRUE(number_of(f, "missed_frames") <= number_of(f, "misses"));
 	CU_ASSERT_TRUE(number_of(f, "longest_miss_run") <= number_of(f, "misses"));

@@ -26,7 +26,7 @@ static const char header[] =
 	"\"batches\":40,\"cuts\":3,\"coverage_percent\":99.5,\"share\":100,\"debt_ms\":0},"       \
 	"\"frame\":{\"count\":%u,\"p50_ms\":16.01,\"p99_ms\":16.2,\"max_ms\":33.4,\"misses\":%u," \
 	"\"missed_frames\":2,\"longest_miss_run\":2,\"period_ms\":16,"                            \
-	"\"miss_causes\":{\"guest\":1,\"scheduler\":0,\"gpu\":2,\"compositor\":0},"               \
+	"\"miss_causes\":{\"guest\":1,\"scheduler\":0,\"gpu\":2,\"compositor\":0,\"host\":4},"    \
 	"\"recent_ms\":[16,16,33,16,8,4,2,16]}}"
 #define HOSTILE                                                                                \
 	"{\"name\":\"hostile\",\"state\":\"running\",\"fps\":9,\"faults\":12,\"scheduler\":"   \
@@ -365,7 +365,7 @@ static void test_detail(void)
 	CU_ASSERT_EQUAL(bn_top_key(&top, BN_KEY_ENTER), BN_TOP_REFRESH);
 	draw(24, 80, false);
 	row_is(2, "VM       cluster   class safety   running   virgl");
-	SHOWS("misses   3 in 2 frames, longest run 2  (guest 1 scheduler 0 GPU 2 compositor 0)");
+	SHOWS("misses   3 in 2 frames, run 2  guest 1 scheduler 0 GPU 2 compositor 0 host 4");
 	SHOWS("bound    not known");
 	SHOWS("batches  40 in 100 ms, 3 cut (at - ms), as predicted or cheaper: 99.50 %");
 	SHOWS("memory   1.0 of 512 MiB in 9 resources; copied 0.0 MiB in, 0.0 out");

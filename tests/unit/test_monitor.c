@@ -201,6 +201,45 @@ static void test_causes(void)
 	CU_ASSERT_EQUAL(m.frame.missed_frames, 1);
 }
 
+/* What the host withheld is its fault when that was enough to be late. */
+static void test_host(void)
+{
+	struct bn_monitor_frame f;
+	struct bn_monitor_stamps s = good(START);
+	begin();
+	s.queued_ns = START + 12 * MS;
+	s.flush_ns = s.done_ns = START + 17 * MS; /* 3 ms after the deadline */
+	bn_monitor_frame(&m, 0, T, &s, START + 2 * T, &f);
+	CU_ASSERT_EQUAL(f.cause, BN_MISS_GUEST);
+	CU_ASSERT_EQUAL(f.late_ns, 3 * MS);
+	CU_ASSERT_EQUAL(f.lost_since_ns, START);
+	CU_ASSERT_FALSE(bn_monitor_blame_host(&m, &f, 0));
+	CU_ASSERT_FALSE(bn_monitor_blame_host(&m, &f, 3 * MS - 1));
+	CU_ASSERT_EQUAL(m.frame.causes[BN_MISS_GUEST], 1);
+	CU_ASSERT_TRUE(bn_monitor_blame_host(&m, &f, 3 * MS));
+	CU_ASSERT_EQUAL(f.cause, BN_MISS_HOST);
+	CU_ASSERT_EQUAL(m.frame.causes[BN_MISS_GUEST], 0);
+	CU_ASSERT_EQUAL(m.frame.causes[BN_MISS_HOST], 1);
+	CU_ASSERT_FALSE(bn_monitor_blame_host(&m, &f, 3 * MS)); /* once */
+	CU_ASSERT_EQUAL(m.frame.causes[BN_MISS_HOST], 1);
+
+	begin(); /* done in time, and not shown for two refreshes: a stall since then explains it */
+	s = good(START);
+	bn_monitor_frame(&m, 0, T, &s, START + 3 * T, &f);
+	CU_ASSERT_EQUAL(f.cause, BN_MISS_COMPOSITOR);
+	CU_ASSERT_EQUAL(f.lost_since_ns, s.done_ns);
+	CU_ASSERT_FALSE(bn_monitor_blame_host(&m, &f, 0));
+	CU_ASSERT_TRUE(bn_monitor_blame_host(&m, &f, MS));
+	CU_ASSERT_EQUAL(m.frame.causes[BN_MISS_HOST], 2);
+	CU_ASSERT_EQUAL(m.frame.misses, 2);
+
+	begin(); /* what was not missed has nobody to blame */
+	s = good(START);
+	bn_monitor_frame(&m, 0, T, &s, START + T, &f);
+	CU_ASSERT_FALSE(bn_monitor_blame_host(&m, &f, 10 * MS));
+	CU_ASSERT_EQUAL(m.frame.causes[BN_MISS_HOST], 0);
+}
+
 static void test_causes_without_bound(void)
 {
 	const struct bn_monitor_target none = {.period_ns = T};
@@ -310,6 +349,7 @@ int main(void)
 		{"superseded frames", test_superseded},
 		{"a frame's way, in time", test_frame_steady},
 		{"who made it late", test_causes},
+		{"a host that does not run us", test_host},
 		{"… without a bound", test_causes_without_bound},
 		{"idle guests miss nothing", test_idle},
 		{"periods of displays and VMs", test_periods},

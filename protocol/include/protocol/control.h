@@ -124,7 +124,7 @@
  *	"quarantines", "ignored", "cpu_ms", "bound_ms" (0: none), "bound_violations", "admitted"}
  * of each VM "frame", release → present: {"count", "p50_ms", "p99_ms", "p999_ms", "max_ms",
  *	"mean_ms", "stddev_ms", "misses" (refreshes), "missed_frames", "longest_miss_run",
- *	"miss_causes": {"guest", "scheduler", "gpu", "compositor"} (refreshes), "over_budget"
+ *	"miss_causes": {"guest", "scheduler", "gpu", "compositor", "host"} (refreshes), "over_budget"
  *	(frames), "idle" (frames not timed: the guest began long after it could), "response_p50_ms",
  *	"response_p99_ms", "response_max_ms", "guest_p50_ms", "guest_p99_ms" (release → first
  *	batch), "wait_p99_ms", "wait_max_ms" (grant waits of a frame), "gpu_p50_ms", "gpu_p99_ms",

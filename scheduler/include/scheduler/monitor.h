@@ -25,6 +25,7 @@ enum bn_miss_cause {
 	BN_MISS_SCHEDULER,  /* its batches waited for longer than the bound allows for */
 	BN_MISS_GPU,	    /* they took longer than the budget */
 	BN_MISS_COMPOSITOR, /* done in time, and not shown */
+	BN_MISS_HOST,	    /* the host withheld the processor for longer than the frame was late */
 	BN_MISS_CAUSES,
 };
 /* "guest" and so on; "none" for anything else. */
@@ -52,6 +53,9 @@ struct bn_monitor_frame {
 	uint64_t wait_ns, gpu_ns, response_ns;
 	uint64_t period_ns; /* T that it was measured by; 0: it had none */
 	uint32_t missed;    /* refreshes */
+	/* Of a missed one: how much sooner it had to be, and since when that could have been lost.
+	 * Done in time but not shown: late_ns is 0, and it could be lost from then on. */
+	uint64_t late_ns, lost_since_ns;
 	enum bn_miss_cause cause;
 	bool gpu_work;
 	bool idle;	/* the guest had nothing to draw at first: not counted */
@@ -101,6 +105,11 @@ void bn_monitor_presented(struct bn_monitor *m, uint64_t flush_ns, uint64_t pres
  * paces nobody. T is the longer one of that and the target's. out may be NULL. */
 void bn_monitor_frame(struct bn_monitor *m, unsigned track, uint64_t refresh_ns,
 	const struct bn_monitor_stamps *stamps, uint64_t present_ns, struct bn_monitor_frame *out);
+/* A frame that bn_monitor_frame() has just counted as missed, and which the host is to blame for:
+ * it did not run what was ready to run (stalled_ns of it since frame->lost_since_ns) for at least as
+ * long as the frame was late. Says whether it is so; then the miss is counted with that cause. */
+bool bn_monitor_blame_host(
+	struct bn_monitor *m, struct bn_monitor_frame *frame, uint64_t stalled_ns);
 /* From the next frame on. */
 void bn_monitor_set_target(struct bn_monitor *m, const struct bn_monitor_target *target);
 /* Histograms (latency and interval too) and misses begin anew; counters and releases stay. */
