@@ -177,16 +177,9 @@ static bool cut_geometry(
 	struct bn_rect rect = {canvas->x, canvas->y,
 		(uint32_t)pixman_image_get_width(canvas->image),
 		(uint32_t)pixman_image_get_height(canvas->image)};
-	const struct bn_rect *at = &geometry->at;
 	pixman_box32_t box;
 
 	if (!bn_geometry_cut(geometry, &rect))
-		return false;
-	if (!region)
-		return true;
-	box = (pixman_box32_t){
-		at->x, at->y, at->x + (int32_t)at->width, at->y + (int32_t)at->height};
-	if (pixman_region32_contains_rectangle(region, &box) == PIXMAN_REGION_OUT)
 		return false;
 	box = *pixman_region32_extents(region);
 	rect = (struct bn_rect){
@@ -194,33 +187,21 @@ static bool cut_geometry(
 	return bn_geometry_cut(geometry, &rect);
 }
 
-static int draw_layer(const struct canvas *canvas, struct bn_layer *layer, bool cursors,
-	pixman_region32_t *region)
+static int draw_item(
+	const struct canvas *canvas, const struct bn_compose_item *item, pixman_region32_t *region)
 {
+	struct bn_layer *layer = item->layer;
 	struct bn_geometry geometry;
-	int r = 0, cursor_r = 0;
 
-	if (bn_layer_geometry(layer, &geometry) && cut_geometry(canvas, &geometry, region))
-		r = draw_buffer(canvas, layer->current.buffer, &geometry, layer->place.alpha,
-			layer->place.blend);
-	if (cursors && bn_cursor_geometry(layer, &geometry) &&
-		cut_geometry(canvas, &geometry, region))
-		cursor_r = draw_cursor(canvas, layer, &geometry);
-	return r < 0 ? r : cursor_r;
-}
-
-static int draw_layers(const struct canvas *canvas, struct bn_layer *const *layers, unsigned count,
-	bool cursors, pixman_region32_t *region)
-{
-	int first = 0;
-
-	for (unsigned i = 0; i < count; i++) {
-		int r = draw_layer(canvas, layers[i], cursors, region);
-
-		if (first == 0)
-			first = r;
-	}
-	return first;
+	if (item->cursor)
+		return bn_cursor_geometry(layer, &geometry) &&
+				       cut_geometry(canvas, &geometry, region)
+			       ? draw_cursor(canvas, layer, &geometry)
+			       : 0;
+	return bn_layer_geometry(layer, &geometry) && cut_geometry(canvas, &geometry, region)
+		       ? draw_buffer(canvas, layer->current.buffer, &geometry, layer->place.alpha,
+				 layer->place.blend)
+		       : 0;
 }
 
 /* The region in the canvas's own pixels is its clip. */
@@ -239,18 +220,55 @@ static bool set_clip(const struct canvas *canvas, pixman_region32_t *region)
 	return ok;
 }
 
+static uint64_t area(pixman_region32_t *region)
+{
+	uint64_t sum = 0;
+	int n;
+	pixman_box32_t *box = pixman_region32_rectangles(region, &n);
+
+	for (int i = 0; i < n; i++)
+		sum += (uint64_t)(box[i].x2 - box[i].x1) * (uint64_t)(box[i].y2 - box[i].y1);
+	return sum;
+}
+
+static int draw_part(void *data, const struct bn_compose_item *item, pixman_region32_t *region)
+{
+	const struct canvas *canvas = data;
+
+	if (!set_clip(canvas, region))
+		return -ENOMEM;
+	item->layer->output->drawn_pixels += area(region);
+	return draw_item(canvas, item, region);
+}
+
+int bn_compose_items(pixman_image_t *dst, int32_t x, int32_t y, const struct bn_compose_item *items,
+	unsigned count, pixman_region32_t *region)
+{
+	struct canvas canvas = {dst, x, y};
+	pixman_region32_t part;
+	int r = -ENOMEM;
+
+	pixman_region32_init_rect(&part, x, y, (unsigned)pixman_image_get_width(dst),
+		(unsigned)pixman_image_get_height(dst));
+	if (!region || pixman_region32_intersect(&part, &part, region))
+		r = bn_compose_each(items, count, &part, draw_part, &canvas);
+	pixman_image_set_clip_region32(dst, NULL);
+	pixman_region32_fini(&part);
+	return r;
+}
+
 int bn_compose_at(pixman_image_t *dst, int32_t x, int32_t y, struct bn_layer *const *layers,
 	unsigned count, bool cursors, pixman_region32_t *region)
 {
-	struct canvas canvas = {dst, x, y};
-	int r;
+	struct bn_compose_item items[BN_COMPOSE_ITEMS_MAX];
+	unsigned n = 0;
 
-	if (region && !set_clip(&canvas, region))
-		return -ENOMEM;
-	r = draw_layers(&canvas, layers, count, cursors, region);
-	if (region)
-		pixman_image_set_clip_region32(dst, NULL);
-	return r;
+	for (unsigned i = 0; i < count && i < BN_OUTPUT_LAYERS_MAX; i++) {
+		items[n++] = (struct bn_compose_item){layers[i], false};
+		if (cursors)
+			items[n++] = (struct bn_compose_item){layers[i], true};
+	}
+	return bn_compose_items(dst, x, y, items, n, region);
 }
 
 int bn_compose_layers(pixman_image_t *dst, struct bn_layer *const *layers, unsigned count,

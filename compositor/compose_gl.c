@@ -420,22 +420,35 @@ static void clear(pixman_region32_t *region, bool opaque)
 	}
 }
 
-static int draw_items(struct bn_compose_gl *gl, const struct bn_compose_gl_item *items,
-	unsigned count, bool opaque, pixman_region32_t *region, uint64_t *copied)
+struct drawing {
+	struct bn_compose_gl *gl;
+	uint64_t *copied;
+	int failed; /* the CPU is to do it: nothing more is drawn */
+};
+
+static int draw_item(void *data, const struct bn_compose_item *item, pixman_region32_t *region)
 {
+	struct drawing *d = data;
+	int r = d->failed ? d->failed : bn_compose_gl_draw_item(d->gl, item, region, d->copied);
+
+	if (!bn_compose_gl_drew(r))
+		d->failed = r;
+	return r;
+}
+
+static int draw_items(struct bn_compose_gl *gl, const struct bn_compose_item *items, unsigned count,
+	bool opaque, pixman_region32_t *region, uint64_t *copied)
+{
+	struct drawing drawing = {gl, copied, 0};
 	bool timed = begin_timing(gl);
-	int left_out = 0, r = 0;
+	int r;
 
 	glBlendFunc(GL_ONE, GL_ONE_MINUS_SRC_ALPHA);
 	clear(region, opaque);
-	for (unsigned i = 0; i < count && bn_compose_gl_drew(r); i++) {
-		r = bn_compose_gl_draw_item(gl, &items[i], region, copied);
-		if (left_out == 0)
-			left_out = r;
-	}
+	r = bn_compose_each(items, count, region, draw_item, &drawing);
 	if (timed)
 		end_timing(gl);
-	return bn_compose_gl_drew(r) ? left_out : r;
+	return drawing.failed ? drawing.failed : r;
 }
 
 /* The CPU draws the picture next: nothing of ours may come later. */
@@ -452,8 +465,8 @@ static int give_up(struct bn_compose_gl *gl, int error, const char *what)
 }
 
 int bn_compose_gl_draw(struct bn_compose_gl *gl, struct bn_compose_gl_target *target,
-	const struct bn_compose_gl_item *items, unsigned count, bool opaque,
-	pixman_region32_t *region, int *fence, uint64_t *copied)
+	const struct bn_compose_item *items, unsigned count, bool opaque, pixman_region32_t *region,
+	int *fence, uint64_t *copied)
 {
 	GLenum error;
 	int r;

@@ -45,18 +45,13 @@ int bn_compose_gl_target_create(struct bn_compose_gl_target **out, struct bn_com
 /* NULL is allowed. */
 void bn_compose_gl_target_destroy(struct bn_compose_gl_target *target);
 
-struct bn_compose_gl_item {
-	struct bn_layer *layer;
-	bool cursor; /* the layer's cursor instead of its picture */
-};
-
 /* Clears the region (in pixels of the output, as is the target) to black, or to nothing where opaque is false, and draws
  * the items into it, lowest first. *fence: a sync_file that says when the GPU has done so, the caller's to close, or -1: it
  * has. *copied grows by the bytes that the CPU copied for it. 0, or what bn_compose_at() says of a layer that is left
  * out: -EAGAIN (a GPU still writes to it), -ENOTSUP (neither the GPU nor the CPU can read it). Other errors: nothing was
  * drawn, or a part; the CPU is to draw it, now. */
 int bn_compose_gl_draw(struct bn_compose_gl *gl, struct bn_compose_gl_target *target,
-	const struct bn_compose_gl_item *items, unsigned count, bool opaque,
+	const struct bn_compose_item *items, unsigned count, bool opaque,
 	pixman_region32_t *region, int *fence, uint64_t *copied);
 
 /* Whether the picture is drawn, for what bn_compose_gl_draw() returned. */

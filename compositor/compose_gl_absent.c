@@ -40,7 +40,7 @@ void bn_compose_gl_target_destroy(struct bn_compose_gl_target *target)
 }
 
 int bn_compose_gl_draw(struct bn_compose_gl *gl, struct bn_compose_gl_target *target,
-	const struct bn_compose_gl_item *items, unsigned count, bool opaque,
+	const struct bn_compose_item *items, unsigned count, bool opaque,
 	pixman_region32_t *region, int *fence, uint64_t *copied)
 {
 	*fence = -1;

@@ -264,7 +264,7 @@ static void draw_cursor(struct bn_compose_gl *gl, const struct bn_layer *layer,
 	draw_seen(gl, p, layer, true, seen);
 }
 
-int bn_compose_gl_draw_item(struct bn_compose_gl *gl, const struct bn_compose_gl_item *item,
+int bn_compose_gl_draw_item(struct bn_compose_gl *gl, const struct bn_compose_item *item,
 	pixman_region32_t *region, uint64_t *copied)
 {
 	pixman_region32_t seen;

@@ -117,7 +117,7 @@ void bn_compose_gl_sources_finish(struct bn_compose_gl *gl);
 void bn_compose_gl_texture_init(GLenum target, GLuint texture);
 
 /* Draws one item; current, the target bound. */
-int bn_compose_gl_draw_item(struct bn_compose_gl *gl, const struct bn_compose_gl_item *item,
+int bn_compose_gl_draw_item(struct bn_compose_gl *gl, const struct bn_compose_item *item,
 	pixman_region32_t *region, uint64_t *copied);
 
 #endif

@@ -243,38 +243,31 @@ static uint64_t area(pixman_region32_t *region)
 	return sum;
 }
 
-static int draw_cursor(pixman_image_t *image, struct bn_layer *layer, pixman_region32_t *region)
+static unsigned list_composed(const struct bn_kms_output *ko, const struct bn_kms_plan *plan,
+	struct bn_compose_item *items)
 {
-	int r;
+	unsigned count = 0;
 
-	if (!pixman_image_set_clip_region32(image, region))
-		return -ENOMEM;
-	r = bn_compose_cursor(image, 0, 0, layer);
-	pixman_image_set_clip_region32(image, NULL);
-	return r;
+	for (unsigned i = 0; i < ko->scene.count; i++) {
+		const struct bn_kms_item *item = &ko->scene.items[i];
+
+		if (plan->plane[i] < 0)
+			items[count++] = (struct bn_compose_item){item->layer, item->cursor};
+	}
+	return count;
 }
 
 static int draw(struct bn_kms_output *ko, const struct bn_kms_plan *plan, pixman_image_t *image,
 	pixman_region32_t *region)
 {
 	const pixman_color_t black = {0, 0, 0, plan->picture_below ? 0xffff : 0};
+	struct bn_compose_item items[BN_KMS_ITEMS_MAX];
 	pixman_box32_t *boxes;
-	int n, first = 0;
+	int n;
 
 	boxes = pixman_region32_rectangles(region, &n);
 	pixman_image_fill_boxes(PIXMAN_OP_SRC, image, &black, n, boxes);
-	for (unsigned i = 0; i < ko->scene.count; i++) {
-		struct bn_kms_item *item = &ko->scene.items[i];
-		int r;
-
-		if (plan->plane[i] >= 0)
-			continue;
-		r = item->cursor ? draw_cursor(image, item->layer, region)
-				 : bn_compose_layers(image, &item->layer, 1, false, region);
-		if (first == 0)
-			first = r;
-	}
-	return first;
+	return bn_compose_items(image, 0, 0, items, list_composed(ko, plan, items), region);
 }
 
 static void copy_region(pixman_image_t *to, pixman_image_t *from, pixman_region32_t *region)
@@ -338,20 +331,6 @@ static struct bn_compose_gl_target *target_of(struct bn_kms_output *ko, int inde
 	return p->target[index];
 }
 
-static unsigned list_composed(const struct bn_kms_output *ko, const struct bn_kms_plan *plan,
-	struct bn_compose_gl_item *items)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < ko->scene.count; i++) {
-		const struct bn_kms_item *item = &ko->scene.items[i];
-
-		if (plan->plane[i] < 0)
-			items[count++] = (struct bn_compose_gl_item){item->layer, item->cursor};
-	}
-	return count;
-}
-
 /* Every driver that is atomic takes a fence, or so it should be. */
 static void settle_fence(const struct bn_kms_output *ko, const struct bn_kms_plan *plan, int *fence)
 {
@@ -366,7 +345,7 @@ static void settle_fence(const struct bn_kms_output *ko, const struct bn_kms_pla
 /* As bn_compose_gl_draw(). */
 static int draw_by_gpu(struct bn_kms_output *ko, const struct bn_kms_plan *plan, int index)
 {
-	struct bn_compose_gl_item items[BN_KMS_ITEMS_MAX];
+	struct bn_compose_item items[BN_KMS_ITEMS_MAX];
 	struct bn_kms_pictures *p = &ko->pictures;
 	struct bn_compose_gl *gl = gpu_of(ko->card);
 	struct bn_compose_gl_target *target;

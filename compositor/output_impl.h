@@ -124,6 +124,7 @@ struct bn_output {
 	uint64_t reported;	 /* the last commit that was */
 	/* Filled by the kinds where they know. */
 	struct bn_output_status counters;
+	uint64_t drawn_pixels; /* that the CPU drew of layers and cursors, for whatever purpose */
 	void *impl_data;
 };
 
@@ -223,21 +224,39 @@ void bn_geometry_turned_source(const struct bn_geometry *geometry, uint32_t widt
 /* The same for the layer's cursor, whose picture is BN_CURSOR_SIZE each way. It is turned and scaled with its layer. */
 bool bn_cursor_geometry(const struct bn_layer *layer, struct bn_geometry *geometry);
 
-/* Draws layers (lowest first, each with its cursor when cursors is true) into dst, which has its pixel (0, 0) at that of the
- * output, within region (NULL: all of dst); clears nothing. The result for unscaled layers is the same bit for bit as a display
- * controller's. What is scaled is filtered bilinearly. 0, -ENOMEM, -ENOTSUP (a buffer that no CPU can read), -EAGAIN
- * (one that a GPU still writes to); the other layers are drawn all the same. */
+/* A layer's picture, or its cursor. */
+struct bn_compose_item {
+	struct bn_layer *layer;
+	bool cursor;
+};
+#define BN_COMPOSE_ITEMS_MAX (2 * BN_OUTPUT_LAYERS_MAX)
+
+/* Draws the part of an item that lies in the region, which is not empty and within the item. 0 or -errno: it could not be drawn. */
+typedef int (*bn_compose_draw)(
+	void *data, const struct bn_compose_item *item, pixman_region32_t *region);
+/* Calls draw for the items (lowest first), each with what of it lies in the region (of the output's pixels) and under no opaque
+ * layer: for those that are hidden, not at all. Where an opaque one cannot be drawn, what it hides is. 0, or the first error. */
+int bn_compose_each(const struct bn_compose_item *items, unsigned count, pixman_region32_t *region,
+	bn_compose_draw draw, void *data);
+
+/* Draws items into dst, which has its pixel (0, 0) at (x, y) of the output, within region (in the output's pixels; NULL: all
+ * of dst); clears nothing. The result for unscaled layers is the same bit for bit as a display controller's. What is
+ * scaled is filtered bilinearly. 0, -ENOMEM, -ENOTSUP (a buffer that no CPU can read), -EAGAIN (one that a GPU still
+ * writes to); the others are drawn all the same. */
+int bn_compose_items(pixman_image_t *dst, int32_t x, int32_t y,
+	const struct bn_compose_item *items, unsigned count, pixman_region32_t *region);
+/* The same for layers, lowest first, each with its cursor when cursors is true. */
+int bn_compose_at(pixman_image_t *dst, int32_t x, int32_t y, struct bn_layer *const *layers,
+	unsigned count, bool cursors, pixman_region32_t *region);
+/* The same at (0, 0). */
 int bn_compose_layers(pixman_image_t *dst, struct bn_layer *const *layers, unsigned count,
 	bool cursors, pixman_region32_t *region);
+/* The layer's cursor alone. 0 or -ENOMEM. */
+int bn_compose_cursor(pixman_image_t *dst, int32_t x, int32_t y, struct bn_layer *layer);
 /* The whole of a buffer upright into dst from (0, 0), opaque. The same errors. */
 int bn_compose_whole(pixman_image_t *dst, struct bn_buffer *buffer);
 /* The same of the frame's part of its buffer. */
 int bn_compose_frame(pixman_image_t *dst, const struct bn_frame *frame);
-/* As bn_compose_layers, for a dst whose pixel (0, 0) is that at (x, y) of the output; region is in the output's pixels. */
-int bn_compose_at(pixman_image_t *dst, int32_t x, int32_t y, struct bn_layer *const *layers,
-	unsigned count, bool cursors, pixman_region32_t *region);
-/* The layer's cursor alone, likewise. 0 or -ENOMEM. */
-int bn_compose_cursor(pixman_image_t *dst, int32_t x, int32_t y, struct bn_layer *layer);
 /* bn_output_read() for kinds that have nothing better: puts the layers together again. */
 int bn_output_read_layers(struct bn_output *output, const struct bn_rect *rect, uint32_t *pixels,
 	struct bn_read_info *info);

@@ -130,15 +130,15 @@ static uint32_t pixel_at(const struct picture *p, int x, int y)
 	return p->pixels[y * STRIDE / 4 + x];
 }
 
-static unsigned list(struct bn_output *output, struct bn_compose_gl_item *items)
+static unsigned list(struct bn_output *output, struct bn_compose_item *items)
 {
 	struct bn_layer *layer;
 	unsigned count = 0;
 
 	wl_list_for_each(layer, &output->layers, link)
 	{
-		items[count++] = (struct bn_compose_gl_item){layer, false};
-		items[count++] = (struct bn_compose_gl_item){layer, true};
+		items[count++] = (struct bn_compose_item){layer, false};
+		items[count++] = (struct bn_compose_item){layer, true};
 	}
 	return count;
 }
@@ -147,7 +147,7 @@ static unsigned list(struct bn_output *output, struct bn_compose_gl_item *items)
 static int draw(struct scene_fixture *scene, struct picture *p, bool opaque,
 	pixman_region32_t *region, uint64_t *copied)
 {
-	struct bn_compose_gl_item items[2 * BN_OUTPUT_LAYERS_MAX];
+	struct bn_compose_item items[2 * BN_OUTPUT_LAYERS_MAX];
 	unsigned count = list(scene->output, items);
 	pixman_region32_t all;
 	uint64_t bytes = 0;
