@@ -6,37 +6,25 @@
 #define T PSIM_REFRESH
 #define SPAN(a, b) {.min = (a), .max = (b)}
 
-#define MACHINE(k) \
-	{.in_flight = (k), .dispatch_ns = 50 * US, .batch_overhead_ns = 20 * US, .lead_ns = 2 * MS}
+#define MACHINE(k, ...)                       \
+	{.in_flight = (k),                    \
+		.dispatch_ns = 50 * US,       \
+		.batch_overhead_ns = 20 * US, \
+		.lead_ns = 2 * MS,            \
+		__VA_ARGS__}
 
-/* Nearly always 3 to 4 ms in two to four batches, at worst 5 ms; the budget has a tenth more, for
- * grants are counted in predictions. */
-#define CLUSTER_POLICY(g)               \
-	{.vm_class = BN_CLASS_SAFETY,   \
-		.period_ns = T,         \
-		.budget_ns = 5600 * US, \
-		.share = 100,           \
-		.batch_max_ns = 2 * MS, \
-		.ahead_max_ns = 2 * MS, \
-		.gap_ns = 200 * US,     \
-		.gaps = (g),            \
-		.batches = 4}
-#define CLUSTER(g)                                                            \
-	.policy = CLUSTER_POLICY(g), .cost = SPAN(3 * MS, 4 * MS),            \
-	.rare_cost = SPAN(4 * MS, 5 * MS), .rare = 50, .batches = SPAN(2, 4), \
-	.think = SPAN(200 * US, 1 * MS), .gaps = (g)
+/* ---- terms: budget Q, longest batch L, N batches and G gaps of a frame ---- */
 
-#define BACKGROUND(SHARE, L)              \
-	{.vm_class = BN_CLASS_BACKGROUND, \
-		.period_ns = T,           \
-		.share = (SHARE),         \
-		.batch_max_ns = (L),      \
-		.ahead_max_ns = (L)}
-#define HOG(NAME, SHARE)                             \
-	{.name = NAME,                               \
-		.kind = PSIM_SATURATES,              \
-		.policy = BACKGROUND(SHARE, 2 * MS), \
-		.cost = SPAN(100 * US, 1980 * US)}
+#define SAFETY(Q, L, N, G)            \
+	{.vm_class = BN_CLASS_SAFETY, \
+		.period_ns = T,       \
+		.budget_ns = (Q),     \
+		.share = 100,         \
+		.batch_max_ns = (L),  \
+		.ahead_max_ns = (L),  \
+		.gap_ns = 200 * US,   \
+		.gaps = (G),          \
+		.batches = (N)}
 #define SERVER(Q, L)                       \
 	{.vm_class = BN_CLASS_INTERACTIVE, \
 		.period_ns = T,            \
@@ -44,6 +32,31 @@
 		.share = 100,              \
 		.batch_max_ns = (L),       \
 		.ahead_max_ns = (L)}
+#define BACKGROUND(SHARE, L)              \
+	{.vm_class = BN_CLASS_BACKGROUND, \
+		.period_ns = T,           \
+		.share = (SHARE),         \
+		.batch_max_ns = (L),      \
+		.ahead_max_ns = (L)}
+
+/* ---- guests; what sets one apart from its like comes last ---- */
+
+/* Nearly always 3 to 4 ms in two to four batches, at worst 5 ms; the budget has a tenth more, for
+ * grants are counted in predictions. */
+#define CLUSTER(KIND, G, ...)                              \
+	{.name = "cluster",                                \
+		.kind = (KIND),                            \
+		.policy = SAFETY(5600 * US, 2 * MS, 4, G), \
+		.cost = SPAN(3 * MS, 4 * MS),              \
+		.rare_cost = SPAN(4 * MS, 5 * MS),         \
+		.rare = 50,                                \
+		.batches = SPAN(2, 4),                     \
+		.think = SPAN(200 * US, 1 * MS),           \
+		.gaps = (G),                               \
+		.gap = SPAN(300 * US, 1 * MS),             \
+		__VA_ARGS__}
+#define STEADY CLUSTER(PSIM_FRAMES, 0)
+
 /* Draws at 60 Hz as well; one frame in 20 takes five times as long. */
 #define COCKPIT(NAME, PHASE, Q, LO, HI)                \
 	{.name = NAME,                                 \
@@ -55,95 +68,56 @@
 		.batches = SPAN(8, 12),                \
 		.think = SPAN(200 * US, 2 * MS),       \
 		.phase = (PHASE)}
+/* Always has work, from LO to HI a batch. */
+#define BUSY(NAME, POLICY, LO, HI, ...) \
+	{.name = NAME, .kind = PSIM_SATURATES, .policy = POLICY, .cost = SPAN(LO, HI), __VA_ARGS__}
+#define HOG(NAME, SHARE, ...) \
+	BUSY(NAME, BACKGROUND(SHARE, 2 * MS), 100 * US, 1980 * US, __VA_ARGS__)
+#define GIANT HOG("giant", 100, .rare_cost = SPAN(10 * MS, 50 * MS), .rare = 2000)
 
 const struct psim_scenario psim_scenarios[] = {
 	{.name = "hogs",
 		.what = "two neighbours that always have work",
 		.machine = MACHINE(2),
-		.guests = {{.name = "cluster", .kind = PSIM_FRAMES, CLUSTER(0)}, HOG("hog1", 100),
-			HOG("hog2", 100)}},
+		.guests = {STEADY, HOG("hog1", 100), HOG("hog2", 100)}},
 	{.name = "gaps",
 		.what = "the cluster's queue runs dry twice in a frame",
 		.machine = MACHINE(1),
-		.guests = {{.name = "cluster",
-				   .kind = PSIM_FRAMES,
-				   CLUSTER(2),
-				   .gap = SPAN(300 * US, 1 * MS)},
-			{.name = "hog1",
-				.kind = PSIM_SATURATES,
-				.policy = BACKGROUND(100, 1 * MS),
-				.cost = SPAN(50 * US, 980 * US)},
-			{.name = "hog2",
-				.kind = PSIM_SATURATES,
-				.policy = BACKGROUND(100, 1 * MS),
-				.cost = SPAN(50 * US, 980 * US)}}},
+		.guests = {CLUSTER(PSIM_FRAMES, 2),
+			BUSY("hog1", BACKGROUND(100, 1 * MS), 50 * US, 980 * US),
+			BUSY("hog2", BACKGROUND(100, 1 * MS), 50 * US, 980 * US)}},
 	{.name = "liars",
 		.what = "neighbours announce 1/40 of the cost, and are honest in between",
 		.machine = MACHINE(2),
-		.guests = {{.name = "cluster", .kind = PSIM_FRAMES, CLUSTER(0)},
-			{.name = "liar1",
-				.kind = PSIM_SATURATES,
-				.policy = BACKGROUND(100, 2 * MS),
-				.cost = SPAN(1500 * US, 1980 * US),
-				.honest = 90,
-				.lies = 12,
-				.lie = 40},
-			{.name = "liar2",
-				.kind = PSIM_SATURATES,
-				.policy = BACKGROUND(100, 2 * MS),
-				.cost = SPAN(1000 * US, 1980 * US),
-				.honest = 7,
-				.lies = 200,
-				.lie = 40},
+		.guests = {STEADY,
+			BUSY("liar1", BACKGROUND(100, 2 * MS), 1500 * US, 1980 * US, .honest = 90,
+				.lies = 12, .lie = 40),
+			BUSY("liar2", BACKGROUND(100, 2 * MS), 1000 * US, 1980 * US, .honest = 7,
+				.lies = 200, .lie = 40),
 			HOG("honest", 100)}},
 	{.name = "giant",
 		.what = "one batch in 2000 of a neighbour takes 10-50 ms and cannot be cut",
 		.machine = MACHINE(2),
 		.watchdog_ns = 4 * MS,
 		.beyond_bounds = true,
-		.guests = {{.name = "cluster", .kind = PSIM_FRAMES, CLUSTER(0)},
-			{.name = "giant",
-				.kind = PSIM_SATURATES,
-				.policy = BACKGROUND(100, 2 * MS),
-				.cost = SPAN(100 * US, 1980 * US),
-				.rare_cost = SPAN(10 * MS, 50 * MS),
-				.rare = 2000},
-			HOG("hog", 100)}},
+		.guests = {STEADY, GIANT, HOG("hog", 100)}},
 	{.name = "giant-cpu",
 		.what = "the same where the GPU can interrupt (CPU rasteriser with priorities)",
-		.machine = {.in_flight = 2,
-			.dispatch_ns = 50 * US,
-			.batch_overhead_ns = 20 * US,
-			.lead_ns = 2 * MS,
-			.preemptive = true},
+		.machine = MACHINE(2, .preemptive = true),
 		.watchdog_ns = 4 * MS,
-		.guests = {{.name = "cluster", .kind = PSIM_FRAMES, CLUSTER(0)},
-			{.name = "giant",
-				.kind = PSIM_SATURATES,
-				.policy = BACKGROUND(100, 2 * MS),
-				.cost = SPAN(100 * US, 1980 * US),
-				.rare_cost = SPAN(10 * MS, 50 * MS),
-				.rare = 2000},
-			HOG("hog", 100)}},
+		.guests = {STEADY, GIANT, HOG("hog", 100)}},
 	{.name = "cockpit",
 		.what = "a bursty cockpit with a reservation, and a neighbour with endless work",
 		.machine = MACHINE(2),
-		.guests = {{.name = "cluster", .kind = PSIM_FRAMES, CLUSTER(0)},
-			COCKPIT("cockpit", 5 * MS, 4 * MS, 2500 * US, 3500 * US), HOG("hog", 100)}},
+		.guests = {STEADY, COCKPIT("cockpit", 5 * MS, 4 * MS, 2500 * US, 3500 * US),
+			HOG("hog", 100)}},
 	{.name = "eight",
 		.what = "8 VMs: cluster, telltale, two cockpits, four with endless work",
 		.machine = MACHINE(1),
-		.guests = {{.name = "cluster", .kind = PSIM_FRAMES, CLUSTER(0)},
+		.guests = {STEADY,
 			{.name = "telltale",
 				.kind = PSIM_FRAMES,
-				.policy = {.vm_class = BN_CLASS_SAFETY,
-					.period_ns = T,
-					.budget_ns = 600 * US,
-					.share = 100,
-					.batch_max_ns = 600 * US,
-					.ahead_max_ns = 600 * US,
-					.gap_ns = 200 * US,
-					.batches = 1},
+				.policy = SAFETY(600 * US, 600 * US, 1, 0),
 				.cost = SPAN(300 * US, 500 * US),
 				.batches = SPAN(1, 1),
 				.think = SPAN(100 * US, 1 * MS),
@@ -154,33 +128,23 @@ const struct psim_scenario psim_scenarios[] = {
 	{.name = "overload",
 		.what = "more is reserved than there is (cluster 34 %, others 110 %)",
 		.machine = MACHINE(2),
-		.guests = {{.name = "cluster", .kind = PSIM_FRAMES, CLUSTER(0)},
-			{.name = "greedy1",
-				.kind = PSIM_SATURATES,
-				.policy = SERVER(10 * MS, 2 * MS),
-				.cost = SPAN(100 * US, 1980 * US)},
-			{.name = "greedy2",
-				.kind = PSIM_SATURATES,
-				.policy = SERVER(8333 * US, 2 * MS),
-				.cost = SPAN(100 * US, 1980 * US)},
+		.guests = {STEADY, BUSY("greedy1", SERVER(10 * MS, 2 * MS), 100 * US, 1980 * US),
+			BUSY("greedy2", SERVER(8333 * US, 2 * MS), 100 * US, 1980 * US),
 			HOG("hog", 100)}},
 	{.name = "wakes",
 		.what = "the cluster sleeps, and wakes at any time",
 		.machine = MACHINE(2),
-		.guests = {{.name = "cluster",
-				   .kind = PSIM_WAKES,
-				   CLUSTER(0),
-				   .sleep = SPAN(0, 100 * MS)},
-			HOG("hog1", 100), HOG("hog2", 100)}},
+		.guests = {CLUSTER(PSIM_WAKES, 0, .sleep = SPAN(0, 100 * MS)), HOG("hog1", 100),
+			HOG("hog2", 100)}},
 	{.name = "shares",
 		.what = "four neighbours with shares 1:2:3:4",
 		.machine = MACHINE(2),
-		.guests = {{.name = "cluster", .kind = PSIM_FRAMES, CLUSTER(0)}, HOG("share1", 100),
-			HOG("share2", 200), HOG("share3", 300), HOG("share4", 400)}},
+		.guests = {STEADY, HOG("share1", 100), HOG("share2", 200), HOG("share3", 300),
+			HOG("share4", 400)}},
 	{.name = "attack",
 		.what = "neighbours strike at the vblank, ask and take it back, submit dust",
 		.machine = MACHINE(2),
-		.guests = {{.name = "cluster", .kind = PSIM_FRAMES, CLUSTER(0)},
+		.guests = {STEADY,
 			{.name = "burst",
 				.kind = PSIM_BURSTS,
 				.policy = BACKGROUND(100, 2 * MS),
@@ -194,25 +158,15 @@ const struct psim_scenario psim_scenarios[] = {
 				.cost = SPAN(1900 * US, 1980 * US),
 				.think = SPAN(10 * US, 2 * MS),
 				.sleep = SPAN(10 * US, 1 * MS)},
-			{.name = "dust",
-				.kind = PSIM_SATURATES,
-				.policy = BACKGROUND(1, 2 * MS),
-				.cost = SPAN(5 * US, 60 * US)}}},
+			BUSY("dust", BACKGROUND(1, 2 * MS), 5 * US, 60 * US)}},
 	{.name = "runaway",
 		.what = "a second safety VM needs 20 times what it has reserved",
 		.machine = MACHINE(1),
-		.guests = {{.name = "cluster", .kind = PSIM_FRAMES, CLUSTER(0)},
+		.guests = {STEADY,
 			{.name = "runaway",
 				.kind = PSIM_FRAMES,
 				.faulty = true,
-				.policy = {.vm_class = BN_CLASS_SAFETY,
-					.period_ns = T,
-					.budget_ns = 1 * MS,
-					.share = 100,
-					.batch_max_ns = 500 * US,
-					.ahead_max_ns = 500 * US,
-					.gap_ns = 200 * US,
-					.batches = 3},
+				.policy = SAFETY(1 * MS, 500 * US, 3, 0),
 				.cost = SPAN(18 * MS, 22 * MS),
 				.batches = SPAN(60, 70),
 				.think = SPAN(100 * US, 1 * MS),
@@ -221,28 +175,17 @@ const struct psim_scenario psim_scenarios[] = {
 	{.name = "uncut",
 		.what = "neighbours submit 5-9 ms at a time, which only Binnacle cuts; a gap",
 		.machine = MACHINE(1),
-		.guests = {{.name = "cluster",
-				   .kind = PSIM_FRAMES,
-				   CLUSTER(1),
-				   .gap = SPAN(300 * US, 1 * MS)},
-			{.name = "hog1",
-				.kind = PSIM_SATURATES,
-				.policy = BACKGROUND(100, 2 * MS),
-				.cost = SPAN(1000 * US, 1980 * US),
-				.uncut = SPAN(5 * MS, 9 * MS)},
-			{.name = "hog2",
-				.kind = PSIM_SATURATES,
-				.policy = BACKGROUND(100, 2 * MS),
-				.cost = SPAN(1000 * US, 1980 * US),
-				.uncut = SPAN(5 * MS, 9 * MS)}}},
+		.guests = {CLUSTER(PSIM_FRAMES, 1),
+			BUSY("hog1", BACKGROUND(100, 2 * MS), 1000 * US, 1980 * US,
+				.uncut = SPAN(5 * MS, 9 * MS)),
+			BUSY("hog2", BACKGROUND(100, 2 * MS), 1000 * US, 1980 * US,
+				.uncut = SPAN(5 * MS, 9 * MS))}},
 };
 
 void psim_isolation(struct psim_scenario *out, unsigned neighbours)
 {
-	static const struct psim_guest half = {.name = "half",
-		.kind = PSIM_SATURATES,
-		.policy = SERVER(T / 2, 1 * MS),
-		.cost = SPAN(100 * US, 980 * US)};
+	static const struct psim_guest half =
+		BUSY("half", SERVER(T / 2, 1 * MS), 100 * US, 980 * US);
 	static const struct psim_guest hog = HOG("hog", 1000);
 
 	*out = (struct psim_scenario){.name = "isolation",
