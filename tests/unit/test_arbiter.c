@@ -82,6 +82,30 @@ static void end(void)
 	wl_event_loop_destroy(loop);
 }
 
+/* Renderers of VMs 0 and 1: most tests need no others. */
+static struct fake_renderer a, b;
+
+static void begin_two(enum bn_policy_kind policy, bool software)
+{
+	begin(policy, software, 2);
+	CU_ASSERT_TRUE_FATAL(fake_init(&a, arbiter, 0));
+	CU_ASSERT_TRUE_FATAL(fake_init(&b, arbiter, 1));
+}
+
+static void end_two(void)
+{
+	fake_finish(&a);
+	fake_finish(&b);
+	end();
+}
+
+/* Asks, and gets what it asked for. */
+static void gain(struct fake_renderer *f)
+{
+	fake_ask(f, MS);
+	CU_ASSERT_TRUE(fake_granted(f, LONG_MS));
+}
+
 /* Does nothing, or burns processor time, until it is killed. */
 static pid_t start_process(bool burn)
 {
@@ -111,8 +135,7 @@ static void test_fifo(void)
 		CU_ASSERT_TRUE_FATAL(fake_init(&f[i], arbiter, i));
 	for (unsigned i = 0; i < 3; i++)
 		pretend_busy(&f[i]);
-	fake_ask(&f[2], MS);
-	CU_ASSERT_TRUE(fake_granted(&f[2], LONG_MS));
+	gain(&f[2]);
 	CU_ASSERT_EQUAL(f[2].grant->kind, BN_GRANT_BATCH);
 	/* One after the other, each told before the next asks. */
 	static const unsigned order[] = {1, 0};
@@ -242,12 +265,8 @@ static void test_race(void)
 /* A lease is taken back from a renderer that is busy, too, and it hears of it. */
 static void test_revoke(void)
 {
-	struct fake_renderer a, b;
-	begin(BN_POLICY_RESERVE, false, 2);
-	CU_ASSERT_TRUE_FATAL(fake_init(&a, arbiter, 0));
-	CU_ASSERT_TRUE_FATAL(fake_init(&b, arbiter, 1));
-	fake_ask(&a, MS);
-	CU_ASSERT_TRUE(fake_granted(&a, LONG_MS));
+	begin_two(BN_POLICY_RESERVE, false);
+	gain(&a);
 	CU_ASSERT_EQUAL(a.grant->kind, BN_GRANT_LEASE);
 	CU_ASSERT_TRUE(fake_begin(&a));
 	fake_ask(&b, MS);
@@ -260,21 +279,15 @@ static void test_revoke(void)
 	fake_return(&a);
 	CU_ASSERT_TRUE(fake_granted(&b, LONG_MS));
 	CU_ASSERT_TRUE(fake_begin(&b));
-	fake_finish(&a);
-	fake_finish(&b);
-	end();
+	end_two();
 }
 
 /* ---- those who break the rules ---- */
 
 static void test_stuck(void)
 {
-	struct fake_renderer a, b;
-	begin(BN_POLICY_RESERVE, true, 2);
-	CU_ASSERT_TRUE_FATAL(fake_init(&a, arbiter, 0));
-	CU_ASSERT_TRUE_FATAL(fake_init(&b, arbiter, 1));
-	fake_ask(&a, MS);
-	CU_ASSERT_TRUE(fake_granted(&a, LONG_MS));
+	begin_two(BN_POLICY_RESERVE, true);
+	gain(&a);
 	CU_ASSERT_TRUE(fake_begin(&a));
 	fake_ask(&b, MS);
 	CU_ASSERT_TRUE(heard(BN_ARBITER_TRIPPED, 0));
@@ -283,20 +296,14 @@ static void test_stuck(void)
 	CU_ASSERT_TRUE(fake_granted(&b, LONG_MS));
 	CU_ASSERT_TRUE(heard(BN_ARBITER_STUCK, 0));
 	CU_ASSERT_EQUAL(seen[BN_ARBITER_STUCK][1], 0);
-	fake_finish(&a);
-	fake_finish(&b);
-	end();
+	end_two();
 }
 
 /* A GPU does not: the others wait for the end. */
 static void test_trip_gpu(void)
 {
-	struct fake_renderer a, b;
-	begin(BN_POLICY_RESERVE, false, 2);
-	CU_ASSERT_TRUE_FATAL(fake_init(&a, arbiter, 0));
-	CU_ASSERT_TRUE_FATAL(fake_init(&b, arbiter, 1));
-	fake_ask(&a, MS);
-	CU_ASSERT_TRUE(fake_granted(&a, LONG_MS));
+	begin_two(BN_POLICY_RESERVE, false);
+	gain(&a);
 	CU_ASSERT_TRUE(fake_begin(&a));
 	fake_ask(&b, MS);
 	CU_ASSERT_TRUE(heard(BN_ARBITER_TRIPPED, 0));
@@ -304,21 +311,15 @@ static void test_trip_gpu(void)
 	fake_end(&a, 40 * MS);
 	fake_return(&a);
 	CU_ASSERT_TRUE(fake_granted(&b, LONG_MS));
-	fake_finish(&a);
-	fake_finish(&b);
-	end();
+	end_two();
 }
 
 static void test_quarantine(void)
 {
-	struct fake_renderer a, b;
 	struct bn_arbiter_stats s;
-	begin(BN_POLICY_RESERVE, false, 2);
-	CU_ASSERT_TRUE_FATAL(fake_init(&a, arbiter, 0));
-	CU_ASSERT_TRUE_FATAL(fake_init(&b, arbiter, 1));
+	begin_two(BN_POLICY_RESERVE, false);
 	for (unsigned i = 0; i < plain.trips_max; i++) {
-		fake_ask(&a, MS);
-		CU_ASSERT_TRUE(fake_granted(&a, LONG_MS));
+		gain(&a);
 		CU_ASSERT_TRUE(fake_begin(&a));
 		fake_ask(&b, MS);
 		seen[BN_ARBITER_TRIPPED][0] = 0;
@@ -338,28 +339,21 @@ static void test_quarantine(void)
 	CU_ASSERT_TRUE_FATAL(fake_init(&a, arbiter, 0));
 	CU_ASSERT_EQUAL(FAKE_GET(&a, quarantine), 1);
 	fake_ask(&a, MS);
-	fake_ask(&b, MS);
-	CU_ASSERT_TRUE(fake_granted(&b, LONG_MS));
+	gain(&b);
 	fake_return(&b);
 	CU_ASSERT_FALSE(fake_granted(&a, 50));
 	bn_arbiter_pardon(arbiter, 0);
 	CU_ASSERT_TRUE(fake_granted(&a, LONG_MS));
 	CU_ASSERT_EQUAL(FAKE_GET(&a, quarantine), 0);
-	fake_finish(&a);
-	fake_finish(&b);
-	end();
+	end_two();
 }
 
 static void test_silent(void)
 {
-	struct fake_renderer a, b;
 	struct bn_arbiter_stats s;
-	begin(BN_POLICY_FIFO, false, 2);
-	CU_ASSERT_TRUE_FATAL(fake_init(&a, arbiter, 0));
-	CU_ASSERT_TRUE_FATAL(fake_init(&b, arbiter, 1));
+	begin_two(BN_POLICY_FIFO, false);
 	pretend_busy(&b);
-	fake_ask(&a, MS);
-	CU_ASSERT_TRUE(fake_granted(&a, LONG_MS));
+	gain(&a);
 	fake_ask(&b, MS);
 	CU_ASSERT_TRUE(heard(BN_ARBITER_SILENT, 0));
 	CU_ASSERT_TRUE(fake_granted(&b, LONG_MS));
@@ -374,43 +368,31 @@ static void test_silent(void)
 	CU_ASSERT_TRUE(s.policy.running);
 	fake_return(&b);
 	CU_ASSERT_TRUE(fake_granted(&a, LONG_MS));
-	fake_finish(&a);
-	fake_finish(&b);
-	end();
+	end_two();
 }
 
 /* The same with a process that was stopped while it was busy; it does not come back. */
 static void test_stopped(void)
 {
-	struct fake_renderer a, b;
 	pid_t pid = start_process(false);
-	begin(BN_POLICY_RESERVE, true, 2);
-	CU_ASSERT_TRUE_FATAL(fake_init(&a, arbiter, 0));
-	CU_ASSERT_TRUE_FATAL(fake_init(&b, arbiter, 1));
+	begin_two(BN_POLICY_RESERVE, true);
 	bn_arbiter_process(arbiter, 0, pid);
-	fake_ask(&a, MS);
-	CU_ASSERT_TRUE(fake_granted(&a, LONG_MS));
+	gain(&a);
 	CU_ASSERT_TRUE(fake_begin(&a));
 	kill(pid, SIGSTOP);
 	fake_ask(&b, MS);
 	CU_ASSERT_TRUE(heard(BN_ARBITER_SILENT, 0));
 	CU_ASSERT_TRUE(fake_granted(&b, LONG_MS));
 	CU_ASSERT_TRUE(heard(BN_ARBITER_STUCK, 0));
-	fake_finish(&a);
-	fake_finish(&b);
-	end();
+	end_two();
 	end_process(pid);
 }
 
 static void test_ignores(void)
 {
-	struct fake_renderer a, b;
 	struct bn_arbiter_stats s;
-	begin(BN_POLICY_RESERVE, false, 2);
-	CU_ASSERT_TRUE_FATAL(fake_init(&a, arbiter, 0));
-	CU_ASSERT_TRUE_FATAL(fake_init(&b, arbiter, 1));
-	fake_ask(&b, MS);
-	CU_ASSERT_TRUE(fake_granted(&b, LONG_MS));
+	begin_two(BN_POLICY_RESERVE, false);
+	gain(&b);
 	CU_ASSERT_TRUE(fake_begin(&b));
 	/* No grant was ever given to this one. */
 	FAKE_PUT(&a, batch, 1);
@@ -427,32 +409,27 @@ static void test_ignores(void)
 	FAKE_PUT(&a, busy, 0);
 	fake_end(&b, MS);
 	fake_return(&b);
-	fake_ask(&a, MS);
-	CU_ASSERT_TRUE(fake_granted(&a, LONG_MS));
+	gain(&a);
 	CU_ASSERT_EQUAL(seen[BN_ARBITER_IGNORES][1], 0);
-	fake_finish(&a);
-	fake_finish(&b);
-	end();
+	end_two();
 }
 
 /* One that says nothing at all and draws: its processor time gives it away. */
 static void test_burns(void)
 {
-	struct fake_renderer a, b, c;
+	struct fake_renderer c;
 	pid_t pid = start_process(true);
 	begin(BN_POLICY_FIFO, true, 3);
 	CU_ASSERT_TRUE_FATAL(fake_init(&a, arbiter, 0));
 	CU_ASSERT_TRUE_FATAL(fake_init(&b, arbiter, 1));
 	CU_ASSERT_TRUE_FATAL(fake_init(&c, arbiter, 2));
 	/* It has asked once, so it is past its start; the process burns while it holds nothing. */
-	fake_ask(&a, MS);
-	CU_ASSERT_TRUE(fake_granted(&a, LONG_MS));
+	gain(&a);
 	fake_return(&a);
 	bn_arbiter_process(arbiter, 0, pid);
 	uint64_t give_up = bn_now_ns() + LONG_MS * MS;
 	while (!seen[BN_ARBITER_IGNORES][0] && bn_now_ns() < give_up) {
-		fake_ask(&b, MS);
-		CU_ASSERT_TRUE(fake_granted(&b, LONG_MS));
+		gain(&b);
 		fake_ask(&c, MS);
 		CU_ASSERT_TRUE(fake_begin(&b));
 		wl_event_loop_dispatch(loop, 20);
@@ -473,10 +450,7 @@ static void test_burns(void)
 /* Every number as wrong as it can be; the neighbour is served as if nothing were. */
 static void test_lies(void)
 {
-	struct fake_renderer a, b;
-	begin(BN_POLICY_RESERVE, true, 2);
-	CU_ASSERT_TRUE_FATAL(fake_init(&a, arbiter, 0));
-	CU_ASSERT_TRUE_FATAL(fake_init(&b, arbiter, 1));
+	begin_two(BN_POLICY_RESERVE, true);
 	for (unsigned i = 0; i < 2000; i++) {
 		uint64_t *words = (uint64_t *)a.page;
 		for (unsigned w = 0; w < sizeof(*a.page) / sizeof(*words); w++) {
@@ -486,8 +460,7 @@ static void test_lies(void)
 		fake_ring(&a);
 		if (i % 50)
 			continue;
-		fake_ask(&b, MS);
-		CU_ASSERT_TRUE(fake_granted(&b, LONG_MS));
+		gain(&b);
 		if (fake_begin(&b))
 			fake_end(&b, 1000);
 		fake_return(&b);
@@ -495,9 +468,7 @@ static void test_lies(void)
 	struct bn_arbiter_stats s;
 	bn_arbiter_stats(arbiter, 1, &s);
 	CU_ASSERT_EQUAL(s.trips + s.ignored + s.quarantines, 0);
-	fake_finish(&a);
-	fake_finish(&b);
-	end();
+	end_two();
 }
 
 static void *ring_without_end(void *data)
@@ -511,15 +482,13 @@ static void *ring_without_end(void *data)
 static void test_bells(void)
 {
 	struct racer r = {0};
-	struct fake_renderer b;
 	pthread_t thread;
 	begin(BN_POLICY_FIFO, false, 2);
 	CU_ASSERT_TRUE_FATAL(fake_init(&r.f, arbiter, 0));
 	CU_ASSERT_TRUE_FATAL(fake_init(&b, arbiter, 1));
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, ring_without_end, &r), 0);
 	for (unsigned i = 0; i < 500; i++) {
-		fake_ask(&b, MS);
-		CU_ASSERT_TRUE(fake_granted(&b, LONG_MS));
+		gain(&b);
 		fake_return(&b);
 	}
 	__atomic_store_n(&r.stop, true, __ATOMIC_SEQ_CST);
@@ -534,31 +503,31 @@ static void test_bells(void)
 static void test_admission(void)
 {
 	struct bn_arbiter_vm cluster = plain, now;
-	struct bn_admission a;
+	struct bn_admission result;
 	begin(BN_POLICY_RESERVE, false, 0);
 	cluster.policy.vm_class = BN_CLASS_SAFETY;
 	cluster.policy.budget_ns = 5 * MS;
 	cluster.policy.batches = 4;
-	CU_ASSERT_EQUAL(bn_arbiter_vm_set(arbiter, 0, "cluster", &cluster, false, &a), 0);
-	CU_ASSERT_TRUE(a.admitted);
-	CU_ASSERT_EQUAL(bn_arbiter_vm_set(arbiter, 1, "other", &plain, false, &a), 0);
+	CU_ASSERT_EQUAL(bn_arbiter_vm_set(arbiter, 0, "cluster", &cluster, false, &result), 0);
+	CU_ASSERT_TRUE(result.admitted);
+	CU_ASSERT_EQUAL(bn_arbiter_vm_set(arbiter, 1, "other", &plain, false, &result), 0);
 	/* More than its period has room for. */
 	cluster.policy.budget_ns = 15 * MS;
-	CU_ASSERT_EQUAL(bn_arbiter_vm_set(arbiter, 0, "cluster", &cluster, false, &a), -EPERM);
-	CU_ASSERT_FALSE(a.vm[0].admitted);
-	CU_ASSERT_TRUE(a.vm[0].remedy[0] != '\0');
+	CU_ASSERT_EQUAL(bn_arbiter_vm_set(arbiter, 0, "cluster", &cluster, false, &result), -EPERM);
+	CU_ASSERT_FALSE(result.vm[0].admitted);
+	CU_ASSERT_TRUE(result.vm[0].remedy[0] != '\0');
 	bn_arbiter_vm_params(arbiter, 0, &now);
 	CU_ASSERT_EQUAL(now.policy.budget_ns, 5 * MS);
 	/* Batches of the other one that are too long for it. */
 	struct bn_arbiter_vm other = plain;
 	other.policy.batch_max_ns = 12 * MS;
-	CU_ASSERT_EQUAL(bn_arbiter_vm_set(arbiter, 1, "other", &other, false, &a), -EPERM);
-	bn_arbiter_admit(arbiter, 1, &other, &a);
-	CU_ASSERT_FALSE(a.admitted);
-	bn_arbiter_admit(arbiter, 1, NULL, &a);
-	CU_ASSERT_TRUE(a.admitted);
-	CU_ASSERT_EQUAL(bn_arbiter_vm_set(arbiter, 1, "other", &other, true, &a), 0);
-	CU_ASSERT_FALSE(a.admitted);
+	CU_ASSERT_EQUAL(bn_arbiter_vm_set(arbiter, 1, "other", &other, false, &result), -EPERM);
+	bn_arbiter_admit(arbiter, 1, &other, &result);
+	CU_ASSERT_FALSE(result.admitted);
+	bn_arbiter_admit(arbiter, 1, NULL, &result);
+	CU_ASSERT_TRUE(result.admitted);
+	CU_ASSERT_EQUAL(bn_arbiter_vm_set(arbiter, 1, "other", &other, true, &result), 0);
+	CU_ASSERT_FALSE(result.admitted);
 	end();
 }
 
@@ -575,7 +544,6 @@ static bool process_becomes(const struct bn_cpu_process *p, enum bn_cpu_state st
 
 static void test_hold(void)
 {
-	struct fake_renderer a;
 	struct bn_cpu_process *p;
 	pid_t pid = start_process(false);
 	CU_ASSERT_EQUAL_FATAL(bn_cpu_process_create(&p, pid, NULL), 0);
