@@ -1,12 +1,7 @@
 #include <drm_fourcc.h>
-#include <drm_mode.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "common/fd.h"
 #include "kms_fixture.h"
 #include "reference.h"
 
@@ -82,42 +77,13 @@ void kms_close_rig(void)
 
 struct bn_buffer *kms_make_buffer(uint32_t colour, uint32_t width, uint32_t height)
 {
-	size_t size = (size_t)width * height * 4;
-	struct bn_buffer_attrs attrs = {
-		.kind = BN_BUFFER_MEMFD,
-		.width = width,
-		.height = height,
-		.fourcc = DRM_FORMAT_XRGB8888,
-		.modifier = DRM_FORMAT_MOD_LINEAR,
-		.planes = 1,
-		.stride = {width * 4},
-		.fd = {bn_memfd_create_pages("test", size), -1, -1, -1},
-	};
-	uint32_t *pixels = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, attrs.fd[0], 0);
-	struct bn_buffer *buffer;
-
-	CU_ASSERT_FATAL(pixels != MAP_FAILED);
-	for (size_t i = 0; i < size / 4; i++)
-		pixels[i] = colour;
-	munmap(pixels, size);
-	CU_ASSERT_EQUAL_FATAL(bn_buffer_create(&buffer, &attrs, NULL, NULL), 0);
-	return buffer;
+	return scene_plain_buffer(DRM_FORMAT_XRGB8888, width, height, colour, colour);
 }
 
 void kms_submit_buffer(struct kms_shown *shown, struct bn_buffer *buffer)
 {
-	const struct bn_buffer_attrs *attrs = bn_buffer_attrs(buffer);
-	struct bn_frame frame = {
-		.buffer = buffer,
-		.src_width = attrs->width,
-		.src_height = attrs->height,
-		.damage_width = attrs->width,
-		.damage_height = attrs->height,
-		.flush_ns = kms_rig.now,
-	};
-
 	shown->submitted++;
-	bn_layer_submit(shown->layer, &frame);
+	scene_submit(shown->layer, buffer, kms_rig.now);
 }
 
 void kms_submit(struct kms_shown *shown, uint32_t colour, uint32_t width, uint32_t height)

@@ -120,6 +120,51 @@ struct bn_buffer *scene_buffer(
 	return buffer;
 }
 
+struct bn_buffer *scene_plain_buffer(
+	uint32_t fourcc, uint32_t width, uint32_t height, uint32_t colour, uint32_t edge)
+{
+	size_t size = (size_t)width * height * 4;
+	struct bn_buffer_attrs attrs = {
+		.kind = BN_BUFFER_MEMFD,
+		.width = width,
+		.height = height,
+		.fourcc = fourcc,
+		.modifier = DRM_FORMAT_MOD_LINEAR,
+		.planes = 1,
+		.stride = {width * 4},
+		.fd = {bn_memfd_create_pages("test", size), -1, -1, -1},
+	};
+	uint32_t *pixels = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, attrs.fd[0], 0);
+	struct bn_buffer *buffer;
+
+	CU_ASSERT_FATAL(pixels != MAP_FAILED);
+	for (uint32_t y = 0; y < height; y++) {
+		for (uint32_t x = 0; x < width; x++) {
+			bool at_edge = x < 2 || y < 3 || x + 4 >= width || y + 5 >= height;
+
+			pixels[y * width + x] = at_edge ? edge : colour;
+		}
+	}
+	munmap(pixels, size);
+	CU_ASSERT_EQUAL_FATAL(bn_buffer_create(&buffer, &attrs, NULL, NULL), 0);
+	return buffer;
+}
+
+void scene_submit(struct bn_layer *layer, struct bn_buffer *buffer, uint64_t flush_ns)
+{
+	const struct bn_buffer_attrs *attrs = bn_buffer_attrs(buffer);
+	struct bn_frame frame = {
+		.buffer = buffer,
+		.src_width = attrs->width,
+		.src_height = attrs->height,
+		.damage_width = attrs->width,
+		.damage_height = attrs->height,
+		.flush_ns = flush_ns,
+	};
+
+	bn_layer_submit(layer, &frame);
+}
+
 void scene_fixture_init_output(struct scene_fixture *scene, const struct bn_output_config *config)
 {
 	struct bn_clock clock = {clock_now, &scene->now};

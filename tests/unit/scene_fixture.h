@@ -38,6 +38,11 @@ extern bool scene_buffers_begin;
 /* A buffer of noise of that format and size in a memfd (with BN_TEST_DMABUF: dma-bufs); its planes lie anywhere. */
 struct bn_buffer *scene_buffer(
 	struct scene_random *random, uint32_t fourcc, uint32_t width, uint32_t height);
+/* A memfd of one colour with an edge of another around it, not as wide on each side; four bytes a pixel. */
+struct bn_buffer *scene_plain_buffer(
+	uint32_t fourcc, uint32_t width, uint32_t height, uint32_t colour, uint32_t edge);
+/* All of the buffer as the layer's next frame, all of it changed. */
+void scene_submit(struct bn_layer *layer, struct bn_buffer *buffer, uint64_t flush_ns);
 /* An output without layers. */
 void scene_fixture_init_output(struct scene_fixture *scene, const struct bn_output_config *config);
 /* A headless one of the size. */
