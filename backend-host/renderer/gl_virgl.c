@@ -295,6 +295,9 @@ int bn_gl_ctx_create(struct bn_gl *gl, uint32_t ctx_id, uint32_t capset_id, cons
 		ret = virgl_renderer_context_create_with_flags(ctx_id, capset_id, len, name);
 	else
 		ret = virgl_renderer_context_create(ctx_id, len, name);
+	/* The library leaves the new one current, but takes the one that was so before for it: its
+	 * next commands would be executed in the new one. */
+	virgl_renderer_force_ctx_0();
 	if (ret)
 		gl->ncontexts--;
 	return to_errno(ret);

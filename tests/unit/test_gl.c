@@ -523,6 +523,29 @@ static void test_lost_context(void)
 	check_clear(BN_VIRGL_FORMAT_B8G8R8X8, 0, 0xff8020);
 }
 
+/* Others come and go while a context is in use: what it draws still goes into its own picture. */
+static void test_newcomers(void)
+{
+	static uint32_t pixels[WIDTH * HEIGHT];
+	CU_ASSERT_EQUAL(create_2d(RES, BN_VIRGL_FORMAT_B8G8R8X8, 0), 0);
+	begin(CTX, RES, BN_VIRGL_FORMAT_B8G8R8X8);
+	CU_ASSERT_EQUAL(submit(CTX), 0);
+	for (uint32_t i = 1; i <= 4; i++) {
+		CU_ASSERT_EQUAL(bn_gl_ctx_create(gl, CTX + i, 2, "newcomer"), 0);
+		if (i > 2)
+			bn_gl_ctx_destroy(gl, CTX + i - 1);
+		bn_virgl_clear(&stream, (const float[]){0, (float)i / 5, 1, 1});
+		CU_ASSERT_EQUAL(submit(CTX), 0);
+		CU_ASSERT_TRUE(finish(CTX));
+		CU_ASSERT_EQUAL(
+			bn_gl_read_back(gl, RES, 0, 0, WIDTH, HEIGHT, pixels, WIDTH * 4), 0);
+		CU_ASSERT_EQUAL(pixels[WIDTH + 1] & 0xffffff, 255 * i / 5 << 8 | 0xff);
+	}
+	bn_gl_ctx_destroy(gl, CTX + 1);
+	bn_gl_ctx_destroy(gl, CTX + 4);
+	end(CTX, RES);
+}
+
 /* Random words: refused or done, but the process lives and the next context works. */
 static void test_garbage(void)
 {
@@ -593,6 +616,7 @@ int main(void)
 		{"fence order", test_fence_order},
 		{"fence outlives context", test_fence_outlives_context},
 		{"lost context", test_lost_context},
+		{"newcomers", test_newcomers},
 		{"garbage", test_garbage},
 		{"refusals", test_refusals},
 		{"again", test_again},
