@@ -72,6 +72,14 @@ uint32_t *bn_virgl_piece_words(uint32_t *words, const struct bn_virgl_piece *pie
 	return words - RESUME_WORDS;
 }
 
+uint32_t bn_virgl_sub_contexts(const uint32_t *words, uint32_t count)
+{
+	uint32_t n = 0;
+	for (uint64_t at = 0; at < count; at += (words[at] >> 16) + 1ull)
+		n += (words[at] & 0xff) == CCMD_CREATE_SUB_CTX;
+	return n;
+}
+
 /* Takes one command into the piece that ends where it begins. False: it cannot be walked over. */
 static bool take(struct bn_virgl_walk *walk, struct bn_virgl_piece *piece)
 {

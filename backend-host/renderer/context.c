@@ -10,10 +10,42 @@ struct bn_context *bn_context_get(const struct bn_device *dev, uint32_t id)
 	return bn_idmap_get(&dev->contexts, id);
 }
 
+bool bn_context_room(struct bn_device *dev, uint64_t count)
+{
+	uint64_t max = dev->config.host_memory_max;
+	/* The guest may still have that many bytes of resources, whatever contexts take. */
+	uint64_t promised = max > dev->host_bytes_3d ? max - dev->host_bytes_3d : 0;
+
+	if (count == 0 || bn_room_for_contexts(&dev->room, count, promised))
+		return true;
+	if (bn_log_gate(&dev->room_errors))
+		bn_warn("no memory for another GL context: the guest is told so, and its programs "
+			"have to give some back (%lu so far)",
+			dev->room_errors);
+	return false;
+}
+
+/* VIRTIO_GPU_RESP_*. */
+static uint32_t gl_create(struct bn_device *dev, const struct bn_context *ctx)
+{
+	int ret;
+
+	if (!bn_context_room(dev, 1))
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	bn_room_context_begin(&dev->room);
+	ret = bn_gl_ctx_create(dev->gl, ctx->id, ctx->capset_id, ctx->name);
+	bn_room_context_end(&dev->room);
+	if (ret == 0)
+		return VIRTIO_GPU_RESP_OK_NODATA;
+	return ret == -ENOMEM ? VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY
+			      : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+}
+
 uint32_t bn_context_create(
 	struct bn_device *dev, uint32_t id, uint32_t capset_id, const char *name, bool lost)
 {
 	struct bn_context *ctx;
+	uint32_t type = VIRTIO_GPU_RESP_OK_NODATA;
 
 	if (dev->contexts.count >= BN_CONTEXTS_MAX)
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
@@ -28,10 +60,12 @@ uint32_t bn_context_create(
 		free(ctx);
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
-	if (!lost && bn_gl_ctx_create(dev->gl, id, capset_id, ctx->name) != 0) {
+	if (!lost)
+		type = gl_create(dev, ctx);
+	if (type != VIRTIO_GPU_RESP_OK_NODATA) {
 		bn_idmap_remove(&dev->contexts, id);
 		free(ctx);
-		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+		return type;
 	}
 	wl_list_init(&ctx->attachments);
 	bn_hold_init(dev->fences, &ctx->hold);

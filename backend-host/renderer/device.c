@@ -93,6 +93,7 @@ int bn_device_create(struct bn_device **out, const struct bn_device_config *conf
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&dev->lock, NULL);
+	bn_room_init(&dev->room, config->reserve);
 	bn_idmap_init(&dev->resources);
 	bn_idmap_init(&dev->contexts);
 	*out = dev;
@@ -173,6 +174,7 @@ void bn_device_destroy(struct bn_device *dev)
 	bn_idmap_finish(&dev->resources);
 	bn_idmap_finish(&dev->contexts);
 	bn_fences_destroy(dev->fences);
+	bn_room_finish(&dev->room);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev->submit);
 	free(dev);

@@ -17,6 +17,7 @@
 #include "journal.h"
 #include "protocol/link.h"
 #include "protocol/virgl_walk.h"
+#include "room.h"
 #include "virtqueue.h"
 #include "zero-copy/guest_memory.h"
 
@@ -146,6 +147,7 @@ struct bn_device_config {
 	void *data;
 	uint32_t num_scanouts;
 	uint64_t host_memory_max; /* 0: no bound */
+	uint64_t reserve; /* bytes that a new GL context must leave, see room.h */
 };
 
 /* One command being executed. */
@@ -212,6 +214,8 @@ struct bn_device {
 	struct bn_idmap resources, contexts;
 	uint32_t attachments;
 	uint64_t host_bytes, next_serial, next_buffer_id, frame_seq;
+	uint64_t host_bytes_3d; /* the GL library's part of host_bytes */
+	struct bn_room room;
 	bool again; /* frames are those of the renderer before this one */
 	uint64_t pool_bytes;      /* of all read-back pictures: bounded like host_bytes */
 	uint32_t backing_entries; /* of all resources */
@@ -221,7 +225,7 @@ struct bn_device {
 	size_t submit_size;
 	struct bn_stream stream;
 	struct bn_parked parked;
-	unsigned long command_errors, context_errors, gate_errors;
+	unsigned long command_errors, context_errors, gate_errors, room_errors;
 };
 
 /* -ENOMEM. gl may be NULL and is not taken over; journal is. */
@@ -343,6 +347,8 @@ struct bn_context *bn_context_get(const struct bn_device *dev, uint32_t id);
 uint32_t bn_context_create(
 	struct bn_device *dev, uint32_t id, uint32_t capset_id, const char *name, bool lost);
 void bn_context_destroy(struct bn_device *dev, struct bn_context *ctx);
+/* Whether there is memory for that many GL contexts more; told when there is not. */
+bool bn_context_room(struct bn_device *dev, uint64_t count);
 uint32_t bn_context_attach(struct bn_device *dev, struct bn_context *ctx, struct bn_resource *res);
 void bn_context_detach(struct bn_device *dev, struct bn_context *ctx, struct bn_resource *res);
 struct bn_attachment *bn_context_attached(

@@ -25,6 +25,8 @@
 #define FDS_MAX 4096u
 /* What the GL library needs of its own (compiler, caches), on top of the guest's resources. */
 #define GL_MEMORY (2ull << 30)
+/* Of that, what no new context may take: those that are there go on compiling and drawing. */
+#define GL_RESERVE (GL_MEMORY / 4)
 
 struct options {
 	bool sandbox;
@@ -213,6 +215,7 @@ static int device_start(struct bn_renderer *r)
 		.data = r,
 		.num_scanouts = r->hello.num_scanouts,
 		.host_memory_max = r->hello.host_memory_max,
+		.reserve = GL_RESERVE,
 	};
 	int error = bn_device_create(&r->dev, &config);
 

@@ -72,6 +72,7 @@ static int resource_register(struct bn_device *dev, struct bn_resource *res)
 	if (r < 0)
 		return r;
 	dev->host_bytes += res->host_bytes;
+	dev->host_bytes_3d += res->is_3d ? res->host_bytes : 0;
 	bn_stat_set(&dev->stats->resources, dev->resources.count);
 	bn_stat_set(&dev->stats->resource_bytes, dev->host_bytes);
 	return 0;
@@ -245,6 +246,7 @@ void bn_resource_destroy(struct bn_device *dev, struct bn_resource *res)
 	if (res->is_3d)
 		bn_gl_resource_unref(dev->gl, res->id);
 	dev->host_bytes -= res->host_bytes;
+	dev->host_bytes_3d -= res->is_3d ? res->host_bytes : 0;
 	bn_device_lock(dev);
 	bn_idmap_remove(&dev->resources, res->id);
 	pthread_mutex_unlock(&dev->lock);

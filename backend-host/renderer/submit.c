@@ -58,6 +58,11 @@ void bn_context_stop(struct bn_device *dev, struct bn_context *ctx, const char *
 	context_failed(dev, ctx, why);
 }
 
+static uint32_t new_contexts(const struct bn_stream *s)
+{
+	return bn_virgl_sub_contexts(s->walk.words + s->piece.start, s->piece.count);
+}
+
 static uint32_t piece_run(
 	struct bn_device *dev, struct bn_context *ctx, struct bn_gate_batch *batch)
 {
@@ -70,6 +75,10 @@ static uint32_t piece_run(
 	if (piece->hostile_transfer) {
 		bn_context_stop(dev, ctx, "a transfer in its command stream reaches out of bounds");
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	if (!bn_context_room(dev, new_contexts(&dev->stream))) {
+		bn_context_stop(dev, ctx, "there is no memory for another GL context in it");
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
 	if (!bn_device_enter(dev, batch))
 		return BN_CMD_PARKED;

@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "app.h"
 #include "bad.h"
 #include "virgl_stream.h"
 
@@ -254,6 +255,101 @@ static void test_streams(void)
 	bad_close(&vm);
 }
 
+/* Makes contexts from `first` on until one is refused; returns how many there are. */
+static uint32_t make_contexts(struct tg_vm *vm, uint32_t first)
+{
+	uint32_t type = VIRTIO_GPU_RESP_OK_NODATA, n = 0;
+	while (n < 2000) {
+		type = tg_ctx_create(vm, first + n, 2, "one of many");
+		if (type != VIRTIO_GPU_RESP_OK_NODATA)
+			break;
+		n++;
+	}
+	CU_ASSERT_EQUAL(type, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	return n;
+}
+
+/* The context draws, and what it drew is what is shown. */
+static void draws_on(struct tg_app *app, uint32_t colour)
+{
+	static uint32_t want[W * H];
+	for (uint32_t i = 0; i < W * H; i++)
+		want[i] = colour;
+	tg_app_begin(app);
+	tg_app_fill(app, 4, 2);
+	tg_app_clear(app, colour);
+	E2E_OK(tg_app_submit(app));
+	E2E_OK(tg_app_show(app, 0));
+	E2E_OK(tg_finish(tg_app_flush_async(app), NULL, 0));
+	CU_ASSERT_EQUAL(e2e_differences(&e, "centre", want, 0, 0, W, H), 0);
+}
+
+/* More GL contexts than this process has memory for: the one that does not fit is refused, and the
+ * others go on. */
+static void test_many_contexts(void)
+{
+	struct tg_vm vm;
+	struct tg_app app;
+	if (!bad_open(&vm) || !has_gl(&vm))
+		return;
+	int64_t pid = e2e_vm_int(&e, "evil", "renderer_pid");
+	CU_ASSERT_EQUAL_FATAL(tg_app_init(&app, &vm, 1, 20, W, H), 0);
+	draws_on(&app, 0x204060);
+	uint32_t n = make_contexts(&vm, 100);
+	printf("\n    %u contexts\n", n);
+	CU_ASSERT_TRUE(n >= 8);
+	draws_on(&app, 0x806040);
+	/* What is given back can be had again. */
+	for (uint32_t i = 0; i < n / 2; i++)
+		E2E_OK(tg_ctx_destroy(&vm, 100 + i));
+	draws_on(&app, 0x604080);
+	E2E_OK(tg_ctx_create(&vm, 50, 2, "again"));
+	make_contexts(&vm, 5000);
+	draws_on(&app, 0x123456);
+	CU_ASSERT_EQUAL(e2e_vm_int(&e, "evil", "renderer_pid"), pid);
+	CU_ASSERT_EQUAL(e2e_vm_int(&e, "evil", "restarts"), 0);
+	tg_app_finish(&app);
+	bad_close(&vm);
+}
+
+/* The same by sub-contexts, which come in command streams: that context is lost, no other. */
+static void test_many_sub_contexts(void)
+{
+	struct tg_vm vm;
+	struct tg_app app;
+	static uint32_t words[4096] __attribute__((aligned(8)));
+	struct bn_virgl_stream s;
+	if (!bad_open(&vm) || !has_gl(&vm))
+		return;
+	int64_t pid = e2e_vm_int(&e, "evil", "renderer_pid");
+	CU_ASSERT_EQUAL_FATAL(tg_app_init(&app, &vm, 1, 20, W, H), 0);
+	E2E_OK(tg_ctx_create(&vm, 2, 2, "one at a time"));
+	uint32_t type = VIRTIO_GPU_RESP_OK_NODATA, sub = 1;
+	for (; sub < 2000 && type == VIRTIO_GPU_RESP_OK_NODATA; sub++) {
+		bn_virgl_init(&s, words, 4096);
+		bn_virgl_create_sub_ctx(&s, sub);
+		bn_virgl_set_sub_ctx(&s, sub);
+		type = tg_submit_3d(&vm, 2, words, s.count * 4);
+	}
+	CU_ASSERT_EQUAL(type, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	CU_ASSERT_TRUE(sub > 8);
+	IS_ERROR(tg_submit_3d(&vm, 2, words, s.count * 4));
+	draws_on(&app, 0x806040);
+	E2E_OK(tg_ctx_destroy(&vm, 2));
+	/* In one stream. */
+	E2E_OK(tg_ctx_create(&vm, 3, 2, "all at once"));
+	bn_virgl_init(&s, words, 4096);
+	for (sub = 1; sub < 2000; sub++)
+		bn_virgl_create_sub_ctx(&s, sub);
+	E2E_ANSWER(tg_submit_3d(&vm, 3, words, s.count * 4), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	draws_on(&app, 0x654321);
+	E2E_OK(tg_ctx_create(&vm, 4, 2, "one more"));
+	CU_ASSERT_EQUAL(e2e_vm_int(&e, "evil", "renderer_pid"), pid);
+	CU_ASSERT_EQUAL(e2e_vm_int(&e, "evil", "restarts"), 0);
+	tg_app_finish(&app);
+	bad_close(&vm);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -263,6 +359,8 @@ int main(void)
 		{"3D transfers", test_3d_transfers},
 		{"strides of other formats", test_3d_strides},
 		{"command streams", test_streams},
+		{"more contexts than fit", test_many_contexts},
+		{"more sub-contexts than fit", test_many_sub_contexts},
 		{"no fd lost, service stops", bad_stop},
 		CU_TEST_INFO_NULL,
 	};

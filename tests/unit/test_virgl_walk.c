@@ -132,6 +132,24 @@ static void test_saturation(void)
 	bn_walk_end();
 }
 
+/* Counted by their headers alone, so that none hides behind what ends a walk. */
+static void test_new_contexts(void)
+{
+	bn_walk_begin();
+	bn_virgl_create_sub_ctx(&bn_walk_stream, 5);
+	bn_virgl_set_sub_ctx(&bn_walk_stream, 5);
+	bn_walk_put(CLEAR, 0, 2); /* too short: ends the walk */
+	bn_virgl_create_sub_ctx(&bn_walk_stream, 6);
+	uint32_t *inside = bn_walk_put(TRANSFER3D, 0, 13);
+	inside[1] = CREATE_SUB_CTX | 1u << 16; /* payload */
+	CU_ASSERT_EQUAL(bn_virgl_sub_contexts(bn_walk_words, bn_walk_stream.count), 2);
+	CU_ASSERT_EQUAL(bn_virgl_sub_contexts(bn_walk_words, 1), 1);
+	CU_ASSERT_EQUAL(bn_virgl_sub_contexts(bn_walk_words, 0), 0);
+	bn_walk_put(DRAW, 0, 1)[0] |= 0xffff0000u; /* reaches past the end */
+	CU_ASSERT_EQUAL(bn_virgl_sub_contexts(bn_walk_words, bn_walk_stream.count), 2);
+	bn_walk_end();
+}
+
 /* Each sub-context has its own target and objects. */
 static void test_sub_contexts(void)
 {
@@ -310,6 +328,7 @@ int main(void)
 		{"surfaces", test_surfaces},
 		{"saturation", test_saturation},
 		{"sub-contexts", test_sub_contexts},
+		{"contexts that a stream makes", test_new_contexts},
 		{"new shader", test_new_shader},
 		{"transfer sizes", test_transfer_ok},
 		{"hostile transfer", test_hostile_transfer},

@@ -70,6 +70,10 @@ struct bn_virgl_piece {
 uint32_t *bn_virgl_piece_words(
 	uint32_t *words, const struct bn_virgl_piece *piece, uint32_t *count);
 
+/* GL contexts that executing the words would make: one for each CREATE_SUB_CTX, also behind a command
+ * that ends the walk. */
+uint32_t bn_virgl_sub_contexts(const uint32_t *words, uint32_t count);
+
 /* Predicts, for cutting. */
 typedef uint64_t bn_virgl_cost(void *data, const struct bn_virgl_work *work);
 
