@@ -82,6 +82,18 @@ bool bn_gl_ctx_lost(const struct bn_gl *gl, uint32_t ctx_id);
  * context is destroyed first. -EINVAL: no such context. */
 int bn_gl_fence(struct bn_gl *gl, uint32_t ctx_id, uint64_t fence_id);
 
+/* GPU time by the driver's timestamps; false: it has none that would do. Of a software rasteriser
+ * they tell the time of day, in which it may have been preempted. */
+bool bn_gl_has_timestamps(const struct bn_gl *gl);
+/* To be called right before and right after the bn_gl_submit() of these words. The id is for the
+ * other two; 0: this batch is not metered, which both take for an answer. */
+uint64_t bn_gl_meter_begin(
+	struct bn_gl *gl, uint32_t ctx_id, const uint32_t *words, uint32_t count);
+void bn_gl_meter_end(struct bn_gl *gl, uint64_t id);
+/* Once, when a fence behind the batch is done: *ns > 0 is how long the GPU was at it, as the driver
+ * says. Never waits; false when there is nothing to read, for whatever reason. */
+bool bn_gl_meter_read(struct bn_gl *gl, uint64_t id, uint64_t *ns);
+
 /* Scanout of a resource. */
 struct bn_gl_scanout {
 	uint32_t width, height; /* of the resource */

@@ -135,6 +135,26 @@ int bn_gl_fence(struct bn_gl *gl, uint32_t ctx_id, uint64_t fence_id)
 	return -ENOTSUP;
 }
 
+bool bn_gl_has_timestamps(const struct bn_gl *gl)
+{
+	return false;
+}
+
+uint64_t bn_gl_meter_begin(
+	struct bn_gl *gl, uint32_t ctx_id, const uint32_t *words, uint32_t count)
+{
+	return 0;
+}
+
+void bn_gl_meter_end(struct bn_gl *gl, uint64_t id)
+{
+}
+
+bool bn_gl_meter_read(struct bn_gl *gl, uint64_t id, uint64_t *ns)
+{
+	return false;
+}
+
 int bn_gl_export(struct bn_gl *gl, uint32_t res_id, struct bn_gl_scanout *out)
 {
 	return -ENOTSUP;

@@ -65,6 +65,30 @@ struct bn_gl_context {
 	bool lost;
 };
 
+/* GL contexts that are metered, at most; and batches of one whose stamps are not read yet. */
+#define BN_GL_METERS 128u
+#define BN_GL_STAMPS 32u
+
+/* In front of a batch, and behind it. */
+struct bn_gl_stamp {
+	uint64_t id; /* 0: none, or read */
+	GLuint query[2];
+	bool ended;
+};
+
+struct bn_gl_meter {
+	EGLContext context;
+	unsigned next; /* of stamp: to be written */
+	struct bn_gl_stamp stamp[BN_GL_STAMPS];
+};
+
+struct bn_gl_meters {
+	int bits;   /* of the driver's timestamps */
+	bool flush; /* the first stamp goes off by itself */
+	uint64_t number;
+	struct bn_gl_meter *list[BN_GL_METERS]; /* an id names its place: they stay where they are */
+};
+
 struct bn_gl {
 	struct bn_gl_listener listener;
 	void *data;
@@ -74,6 +98,7 @@ struct bn_gl {
 	int poll_fd; /* virglrenderer's, or our eventfd when it has no sync thread */
 	bool own_poll_fd;
 	struct bn_gl_fences fences;
+	struct bn_gl_meters meters;
 	struct bn_gl_context *contexts;
 	unsigned ncontexts, contexts_size;
 	/* read-back */
@@ -97,6 +122,14 @@ void bn_gl_fences_drain(struct bn_gl *gl);
 void bn_gl_fences_rescue(struct bn_gl *gl);
 /* True when the stream asks for query results that virglrenderer writes when a fence retires. */
 bool bn_gl_stream_has_query(const uint32_t *words, uint32_t count);
+
+/* With virglrenderer's first context current, and gl->name known. */
+void bn_gl_meters_init(struct bn_gl *gl);
+void bn_gl_meters_finish(struct bn_gl *gl);
+/* The context goes, and its query objects with it. */
+void bn_gl_meters_forget(struct bn_gl *gl, EGLContext context);
+/* As the driver says, 0 without. */
+int bn_gl_timestamp_bits(const struct bn_gl *gl);
 
 void bn_gl_reader_finish(struct bn_gl *gl);
 

@@ -94,9 +94,22 @@ static void put_export(FILE *out, struct bn_gl *gl)
 	bn_gl_resource_unref(gl, PROBE_RES);
 }
 
+static void put_timestamps(FILE *out, struct bn_gl *gl)
+{
+	char reason[128];
+	if (!bn_gl_has_timestamps(gl))
+		snprintf(reason, sizeof(reason),
+			"the driver's have %d bits: GPU time is taken from fences",
+			bn_gl_timestamp_bits(gl));
+	else
+		snprintf(reason, sizeof(reason), "%d bits; %s", bn_gl_timestamp_bits(gl),
+			bn_gl_is_software(gl) ? "not used, processor time is taken here"
+					      : "GPU time is taken from them");
+	put_row(out, "GPU timestamps", bn_gl_has_timestamps(gl), reason);
+}
+
 static void put_features(FILE *out, struct bn_gl *gl)
 {
-	GLint bits = 0;
 	bool native_fence =
 		epoxy_has_egl_extension(gl->egl.display, "EGL_ANDROID_native_fence_sync");
 	put_row(out, "OpenGL for guests", true,
@@ -120,10 +133,7 @@ static void put_features(FILE *out, struct bn_gl *gl)
 	put_row(out, "fences as sync files", native_fence,
 		native_fence ? "EGL_ANDROID_native_fence_sync"
 			     : "the driver lacks EGL_ANDROID_native_fence_sync");
-	if (!gl->egl.gles)
-		glGetQueryiv(GL_TIMESTAMP, GL_QUERY_COUNTER_BITS, &bits);
-	put_row(out, "GPU timestamps", bits > 0,
-		bits > 0 ? "GL_TIMESTAMP" : "the driver counts no GL_TIMESTAMP bits");
+	put_timestamps(out, gl);
 }
 
 static void put_virgl_version(FILE *out)

@@ -63,6 +63,7 @@ static virgl_renderer_gl_context on_create_context(
 static void on_destroy_context(void *cookie, virgl_renderer_gl_context context)
 {
 	struct bn_gl *gl = cookie;
+	bn_gl_meters_forget(gl, context);
 	bn_egl_context_destroy(&gl->egl, context);
 }
 
@@ -179,6 +180,7 @@ int bn_gl_create(struct bn_gl **out, enum bn_link_gpu gpu, int node_fd,
 	if (ret < 0)
 		goto fail_egl;
 	read_names(gl);
+	bn_gl_meters_init(gl);
 	if (gpu == BN_LINK_GPU_RENDER_NODE && bn_gl_is_software(gl))
 		bn_warn("gl: no driver for the render node: the processor draws instead (%s)",
 			gl->name);
@@ -205,6 +207,7 @@ void bn_gl_destroy(struct bn_gl *gl)
 	bn_gl_reader_finish(gl);
 	bn_gl_fences_finish(gl);
 	virgl_renderer_cleanup(gl);
+	bn_gl_meters_finish(gl);
 	if (gl->own_poll_fd)
 		bn_fd_close(&gl->poll_fd);
 	bn_egl_finish(&gl->egl);

@@ -129,6 +129,29 @@ int bn_gl_submit(struct bn_gl *gl, uint32_t ctx_id, void *buf, uint32_t ndwords)
 	return gl->submit_result;
 }
 
+bool bn_gl_has_timestamps(const struct bn_gl *gl)
+{
+	return true;
+}
+
+uint64_t bn_gl_meter_begin(
+	struct bn_gl *gl, uint32_t ctx_id, const uint32_t *words, uint32_t count)
+{
+	gl->metered++;
+	return gl->meter_id;
+}
+
+void bn_gl_meter_end(struct bn_gl *gl, uint64_t id)
+{
+	gl->meter_ended = id;
+}
+
+bool bn_gl_meter_read(struct bn_gl *gl, uint64_t id, uint64_t *ns)
+{
+	*ns = gl->meter_ns;
+	return gl->meter_ns != 0 && id == gl->meter_ended;
+}
+
 bool bn_gl_ctx_lost(const struct bn_gl *gl, uint32_t ctx_id)
 {
 	return gl->submit_result != 0;

@@ -19,6 +19,9 @@ struct bn_gl {
 	unsigned fences;
 	void (*poll)(void); /* what bn_gl_poll() does; NULL: nothing */
 	int submit_result;
+	unsigned metered; /* submits that were */
+	uint64_t meter_id, meter_ended;
+	uint64_t meter_ns; /* what each takes; 0: nothing is known */
 	bool can_export;
 	uint32_t width, height; /* of every scanout */
 	uint32_t last_submit[16];

@@ -130,8 +130,14 @@ static int submit_words(struct bn_replay *replay, const uint32_t *words, uint32_
 	if (!copy)
 		return -1;
 	memcpy(copy, words, (size_t)count * 4);
+	uint64_t meter = 0, ns;
+	if (replay->every)
+		meter = bn_gl_meter_begin(replay->gl, BN_REPLAY_CTX, copy, count);
 	int ret = bn_gl_submit(replay->gl, BN_REPLAY_CTX, copy, count);
+	bn_gl_meter_end(replay->gl, meter);
 	free(copy);
+	replay->metered += bn_gl_meter_read(replay->gl, replay->meter, &ns);
+	replay->meter = meter;
 	return ret;
 }
 

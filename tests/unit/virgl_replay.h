@@ -30,6 +30,8 @@ struct bn_replay {
 	/* Pieces end where the stream may be cut, one in `every` (1: everywhere; 0: not at all). */
 	unsigned every;
 	unsigned pieces, submits, commands;
+	unsigned metered; /* pieces whose GPU time was read; they are metered where streams are cut */
+	uint64_t meter;   /* of the last one */
 	unsigned faults; /* illegal cuts, pictures that could not be read */
 	/* Called between two pieces of a stream. */
 	void (*between)(void *data);
