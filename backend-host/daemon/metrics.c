@@ -43,6 +43,7 @@ struct family {
 #define MONITOR(member) offsetof(struct sample, monitor.member)
 #define ARBITER(member) offsetof(struct sample, arbiter.member)
 #define STATS(member) offsetof(struct sample, info.stats.member)
+#define ABOUT(member) offsetof(struct sample, info.about.member)
 #define PARAMS(member) offsetof(struct sample, params.policy.member)
 
 static const struct family families[] = {
@@ -68,6 +69,8 @@ static const struct family families[] = {
 		MONITOR(frame.over_budget), 1},
 	{"bound_seconds", "Longest response that the admission test promises; 0: none.", false, U64,
 		MONITOR(target.bound_ns), NS},
+	{"gpu_timestamps", "1 where GPU time is taken from the GPU's own timestamps.", false, U32,
+		ABOUT(timestamps), 1},
 	{"gpu_seconds_total", "GPU time charged.", true, U64, ARBITER(policy.gpu_ns), NS},
 	{"gpu_reserved_seconds_total", "GPU time charged within a reservation.", true, U64,
 		ARBITER(policy.reserved_ns), NS},

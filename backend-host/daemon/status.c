@@ -39,6 +39,16 @@ static struct json_object *feature_names(uint64_t features)
 	return names;
 }
 
+/* Where GPU time of this VM's batches is taken from, when it can be. */
+static const char *gpu_time_source(const struct bn_link_ready *about)
+{
+	if (!about->gl_renderer[0])
+		return "none";
+	if (about->timestamps)
+		return "timestamps";
+	return about->software ? "processor" : "fences";
+}
+
 static void add_renderer(struct json_object *vm, const struct bn_vm_info *info)
 {
 	static const char *const sandbox_names[] = {"namespaces", "seccomp", "rlimits"};
@@ -54,6 +64,7 @@ static void add_renderer(struct json_object *vm, const struct bn_vm_info *info)
 	bn_json_add_bool(vm, "renderer_ready", info->ready);
 	bn_json_add_text(vm, "gl_renderer", info->about.gl_renderer);
 	bn_json_add_text(vm, "gl_version", info->about.gl_version);
+	bn_json_add_text(vm, "gpu_time_source", gpu_time_source(&info->about));
 	json_object_object_add(vm, "capsets", capsets);
 	json_object_object_add(vm, "sandbox", sandbox);
 }

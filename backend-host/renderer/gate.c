@@ -126,6 +126,16 @@ void bn_gate_set_software(struct bn_gate *gate, bool software)
 	gate->software = software;
 }
 
+void bn_gate_set_meter(struct bn_gate *gate, const struct bn_gate_meter *meter)
+{
+	gate->meter = meter ? *meter : (struct bn_gate_meter){0};
+}
+
+bool bn_gate_metered(const struct bn_gate *gate)
+{
+	return gate->meter.read != NULL;
+}
+
 void bn_gate_set_fences(struct bn_gate *gate, struct bn_fences *fences)
 {
 	gate->fences = fences;
@@ -209,11 +219,6 @@ void bn_gate_settle(struct bn_gate *gate)
 
 /* ---- asking ---- */
 
-static uint64_t lesser(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* The policy takes a batch that cannot be cut for one of the longest length that is allowed, or it
  * could never let it in; so does this. */
 static bool fits(struct bn_gate *gate, const struct bn_gate_batch *batch, uint64_t now)
@@ -221,7 +226,7 @@ static bool fits(struct bn_gate *gate, const struct bn_gate_batch *batch, uint64
 	uint64_t max = bn_gate_batch_max(gate), predicted = batch->predicted_ns, end;
 
 	end = bn_gate_sum(now, bn_gate_outstanding(gate, now));
-	end = bn_gate_sum(end, max ? lesser(predicted, max) : predicted);
+	end = bn_gate_sum(end, max ? bn_gate_lesser(predicted, max) : predicted);
 	if (end > gate->held.until_ns)
 		return false;
 	return !gate->held.any || bn_gate_sum(gate->held.used_ns, predicted) <= gate->held.allow_ns;

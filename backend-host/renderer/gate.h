@@ -48,6 +48,14 @@ void bn_gate_destroy(struct bn_gate *gate);
 /* The processor draws: a batch costs the lesser of the time until its fence and of processor time,
  * so that nobody pays for having been preempted. */
 void bn_gate_set_software(struct bn_gate *gate, bool software);
+/* Where the GPU's own clock is asked for a batch; see bn_gl_meter_read() in gl.h. */
+struct bn_gate_meter {
+	bool (*read)(void *data, uint64_t id, uint64_t *ns);
+	void *data;
+};
+/* Batches that are looked at are metered from here on, copied; NULL: by their fences alone. */
+void bn_gate_set_meter(struct bn_gate *gate, const struct bn_gate_meter *meter);
+bool bn_gate_metered(const struct bn_gate *gate);
 /* Batches end by fences of these; NULL: when they are started. */
 void bn_gate_set_fences(struct bn_gate *gate, struct bn_fences *fences);
 
@@ -69,6 +77,8 @@ struct bn_gate_batch {
 	/* Filled in by bn_gate_enter(): */
 	uint64_t predicted_ns;
 	bool sampled; /* the prediction is a real one, and something is to be learnt */
+	bool metered; /* the GPU's clock is to be asked; then, until bn_gate_started(): */
+	uint64_t meter; /* what for, 0: nothing */
 };
 
 /* Predicted cost at which streams are to be cut now; 0: not at all. */

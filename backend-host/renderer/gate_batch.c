@@ -8,7 +8,13 @@
  *	  └───────── cost 1 ─────────┴─── cost 2 ───┘
  *
  * The ring thread may see a fence late (it was in the GL library with the next batch): then the
- * next one's cost is smaller by as much, and the sum stays right. */
+ * next one's cost is smaller by as much, and the sum stays right.
+ *
+ * Where the GPU has a clock (bn_gate_meter), a batch costs what that says, but
+ * - at least the time that the GL library took with it: the GPU was held for it meanwhile, and a
+ *   guest must not have that for nothing with streams that give the processor work only;
+ * - at most the time from its start to its fence, and in sum no more than fences have seen: a
+ *   clock that is wrong, or counts what others did in between, cannot make anything dearer. */
 #include "fence.h"
 #include "gate_priv.h"
 
@@ -19,11 +25,6 @@
 static struct bn_gate_record *record_at(struct bn_gate *gate, uint64_t number)
 {
 	return &gate->records[number % BN_GATE_RECORDS];
-}
-
-static uint64_t greater(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
 }
 
 static bool contended(const struct bn_gate *gate)
@@ -38,9 +39,11 @@ void bn_gate_predict(struct bn_gate *gate, struct bn_gate_batch *batch)
 
 	if (batch->sampled)
 		return;
+	batch->metered = false;
 	batch->sampled = contended(gate) || ++gate->sample % SAMPLE == 0;
 	batch->predicted_ns = batch->sampled ? bn_cost_predict(gate->cost, &key)
 					     : bn_cost_estimate(gate->cost, &batch->work);
+	batch->metered = batch->sampled && gate->meter.read && batch->kind == BN_COST_SUBMIT;
 }
 
 uint64_t bn_gate_estimate(void *data, const struct bn_virgl_work *work)
@@ -65,8 +68,8 @@ static void publish_head(struct bn_gate *gate)
 	BN_GATE_PUT(gate, batch_ctx, rec->ctx_id);
 	BN_GATE_PUT(gate, batch_predicted_ns, rec->predicted_ns);
 	bn_gate_flag(gate, BN_REQUEST_COMPILES, rec->compiles);
-	__atomic_store_n(&gate->page->batch_start_ns, greater(rec->start_ns, gate->last_end_ns),
-		__ATOMIC_RELEASE);
+	__atomic_store_n(&gate->page->batch_start_ns,
+		bn_gate_greater(rec->start_ns, gate->last_end_ns), __ATOMIC_RELEASE);
 }
 
 void bn_gate_begin(struct bn_gate *gate, const struct bn_gate_batch *batch, uint64_t now)
@@ -77,6 +80,7 @@ void bn_gate_begin(struct bn_gate *gate, const struct bn_gate_batch *batch, uint
 	rec->start_ns = now;
 	rec->cpu_start_ns = batch->sampled ? bn_gate_cpu(gate) : 0;
 	rec->cpu_end_ns = 0;
+	rec->meter = rec->library_ns = rec->gpu_ns = 0;
 	rec->predicted_ns = batch->predicted_ns;
 	rec->frame = gate->frame;
 	rec->kind = batch->kind;
@@ -97,20 +101,35 @@ uint64_t bn_gate_outstanding(struct bn_gate *gate, uint64_t now)
 
 	if (bn_gate_unfinished(gate) == 0)
 		return 0;
-	return bn_gate_since(
-		gate->flight_ns, bn_gate_since(now, greater(rec->start_ns, gate->last_end_ns)));
+	return bn_gate_since(gate->flight_ns,
+		bn_gate_since(now, bn_gate_greater(rec->start_ns, gate->last_end_ns)));
 }
 
 /* ---- the end ---- */
 
+/* By the GPU's clock, of which no more is believed than fences have seen. */
+static uint64_t metered(struct bn_gate *gate, const struct bn_gate_record *rec, uint64_t between)
+{
+	uint64_t seen = bn_gate_sum(gate->unclaimed_ns, between);
+	uint64_t whole = bn_gate_since(rec->end_ns, rec->start_ns);
+	uint64_t cost = bn_gate_greater(rec->gpu_ns, rec->library_ns);
+
+	cost = bn_gate_lesser(cost, bn_gate_lesser(seen, whole));
+	gate->unclaimed_ns = seen - cost;
+	return cost;
+}
+
 static uint64_t cost_of(struct bn_gate *gate, const struct bn_gate_record *rec)
 {
-	uint64_t cost = bn_gate_since(rec->end_ns, greater(rec->start_ns, gate->last_end_ns));
+	uint64_t start = bn_gate_greater(rec->start_ns, gate->last_end_ns);
+	uint64_t cost = bn_gate_since(rec->end_ns, start);
 	uint64_t cpu;
 
+	if (rec->gpu_ns != 0)
+		return metered(gate, rec, cost);
 	if (rec->cpu_start_ns == 0 || rec->cpu_end_ns == 0)
 		return cost;
-	cpu = bn_gate_since(rec->cpu_end_ns, greater(rec->cpu_start_ns, gate->last_cpu_ns));
+	cpu = bn_gate_since(rec->cpu_end_ns, bn_gate_greater(rec->cpu_start_ns, gate->last_cpu_ns));
 	return cpu < cost ? cpu : cost;
 }
 
@@ -134,8 +153,8 @@ static void finish_first(struct bn_gate *gate)
 
 	gate->finished++;
 	gate->flight_ns = bn_gate_since(gate->flight_ns, rec->predicted_ns);
-	gate->last_end_ns = greater(gate->last_end_ns, rec->end_ns);
-	gate->last_cpu_ns = greater(gate->last_cpu_ns, rec->cpu_end_ns);
+	gate->last_end_ns = bn_gate_greater(gate->last_end_ns, rec->end_ns);
+	gate->last_cpu_ns = bn_gate_greater(gate->last_cpu_ns, rec->cpu_end_ns);
 	BN_GATE_PUT(gate, batches, gate->mine.batches + 1);
 	BN_GATE_PUT(gate, gpu_ns, gate->mine.gpu_ns + cost);
 	if (rec->sampled)
@@ -156,6 +175,8 @@ static void progress(struct bn_gate *gate, uint64_t now)
 		finish_first(gate);
 	if (gate->finished == before)
 		return;
+	if (bn_gate_unfinished(gate) == 0)
+		gate->unclaimed_ns = 0;
 	gate->retry = true;
 	publish_head(gate);
 	BN_GATE_PUT_SEQ(gate, busy, bn_gate_unfinished(gate));
@@ -172,6 +193,8 @@ static void record_done(struct bn_gate *gate, struct bn_gate_record *rec, uint64
 	rec->end_ns = now;
 	if (rec->cpu_start_ns != 0)
 		rec->cpu_end_ns = bn_gate_cpu(gate);
+	if (rec->meter == 0 || !gate->meter.read(gate->meter.data, rec->meter, &rec->gpu_ns))
+		rec->gpu_ns = 0;
 }
 
 void bn_gate_gpu_done(struct bn_gate *gate, uint64_t mark)
@@ -205,6 +228,9 @@ void bn_gate_started(struct bn_gate *gate, const struct bn_gate_batch *batch, bo
 	uint64_t now;
 
 	rec->error = error;
+	rec->meter = batch->metered ? batch->meter : 0;
+	if (rec->meter != 0)
+		rec->library_ns = bn_gate_since(bn_gate_now(gate), rec->start_ns);
 	slot->frame.batches++;
 	if (batch->piece == 0 && batch->more) {
 		slot->frame.cuts++;

@@ -15,6 +15,9 @@ struct bn_gate_record {
 	uint64_t number;
 	uint64_t start_ns, end_ns;
 	uint64_t cpu_start_ns, cpu_end_ns; /* 0: not looked at */
+	uint64_t meter;                    /* 0: not metered */
+	uint64_t library_ns;               /* if metered: the GL library took so long with it */
+	uint64_t gpu_ns;                   /* by the GPU's clock; 0: not known */
 	uint64_t predicted_ns;
 	uint64_t frame;
 	enum bn_cost_kind kind;
@@ -38,6 +41,7 @@ struct bn_gate {
 	int bell;
 	bool software;
 	struct bn_fences *fences;
+	struct bn_gate_meter meter; /* read is NULL: none */
 	struct bn_cost *cost;
 
 	/* gate.c: the grant that is held; number 0: none */
@@ -56,6 +60,7 @@ struct bn_gate {
 	uint64_t started, finished;
 	uint64_t flight_ns; /* predicted for those */
 	uint64_t last_end_ns, last_cpu_ns;
+	uint64_t unclaimed_ns; /* since it was idle last, between fences and nobody's by its clock */
 	uint64_t lose_seen;
 	unsigned sample;
 	struct bn_gate_record records[BN_GATE_RECORDS];
@@ -90,6 +95,14 @@ static inline uint64_t bn_gate_cpu(const struct bn_gate *gate)
 static inline uint64_t bn_gate_since(uint64_t later, uint64_t earlier)
 {
 	return later > earlier ? later - earlier : 0;
+}
+static inline uint64_t bn_gate_lesser(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+static inline uint64_t bn_gate_greater(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 static inline uint64_t bn_gate_sum(uint64_t a, uint64_t b)
 {

@@ -167,6 +167,22 @@ static void handle_send(
 
 static const struct bn_device_ops device_ops = {.answer = handle_answer, .send = handle_send};
 
+static bool read_meter(void *data, uint64_t id, uint64_t *ns)
+{
+	return bn_gl_meter_read(data, id, ns);
+}
+
+/* Timestamps of a software rasteriser tell for how long a batch was under way, preempted or not: there
+ * processor time says more. */
+static void cost_source(struct bn_renderer *r)
+{
+	struct bn_gate_meter meter = {.read = read_meter, .data = r->gl};
+
+	bn_gate_set_software(r->gate, bn_gl_is_software(r->gl));
+	if (!bn_gl_is_software(r->gl) && bn_gl_has_timestamps(r->gl))
+		bn_gate_set_meter(r->gate, &meter);
+}
+
 /* The GL library may fail on a host where it worked yesterday: the VM then has a 2D display
  * rather than none. */
 static void gl_start(struct bn_renderer *r, int *node_fd)
@@ -179,7 +195,7 @@ static void gl_start(struct bn_renderer *r, int *node_fd)
 	*node_fd = -1;
 	if (error == 0) {
 		bn_device_set_gl(r->dev, r->gl);
-		bn_gate_set_software(r->gate, bn_gl_is_software(r->gl));
+		cost_source(r);
 		return;
 	}
 	r->gl = NULL;
@@ -243,6 +259,7 @@ static void ready_send(struct bn_renderer *r, uint32_t sandbox)
 			bn_gl_renderer_name(r->gl));
 		ready.software = bn_gl_is_software(r->gl);
 		ready.priority = bn_gl_priority(r->gl);
+		ready.timestamps = bn_gate_metered(r->gate);
 		snprintf(ready.gl_version, sizeof(ready.gl_version), "%s", bn_gl_version(r->gl));
 	}
 	bn_link_send(r, BN_LINK_READY, &ready, sizeof(ready), NULL, 0);

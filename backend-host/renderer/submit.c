@@ -83,7 +83,11 @@ static uint32_t piece_run(
 	if (!bn_device_enter(dev, batch))
 		return BN_CMD_PARKED;
 	words = bn_virgl_piece_words((uint32_t *)dev->submit, piece, &count);
+	if (batch->metered)
+		batch->meter = bn_gl_meter_begin(dev->gl, ctx->id, words, count);
 	error = bn_gl_submit(dev->gl, ctx->id, words, count) != 0;
+	if (batch->metered)
+		bn_gl_meter_end(dev->gl, batch->meter);
 	bn_device_started(dev, batch, error);
 	dev->stream.cut = false;
 	dev->stream.pieces++;

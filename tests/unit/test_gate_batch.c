@@ -187,6 +187,136 @@ static void test_cost_software(void)
 	teardown();
 }
 
+/* The GPU's clock, by hand: what it says of the next batch to end. */
+static uint64_t clock_ns;
+static unsigned clock_reads;
+
+static bool read_clock(void *data, uint64_t id, uint64_t *ns)
+{
+	EQ(data, &clock_ns);
+	EQ(id, 5);
+	clock_reads++;
+	*ns = clock_ns;
+	return clock_ns != 0;
+}
+
+static void start_metered(void)
+{
+	struct bn_gate_batch b = batch(1);
+
+	YES(enter(&b));
+	YES(b.metered);
+	b.meter = 5;
+	bn_gate_started(a.gate, &b, false);
+}
+
+static void finish_metered(uint64_t later_ns, uint64_t says_ns)
+{
+	a.now += later_ns;
+	clock_ns = says_ns;
+	finish(1);
+}
+
+static void setup_metered(void)
+{
+	struct bn_gate_meter meter = {.read = read_clock, .data = &clock_ns};
+
+	setup();
+	clock_reads = 0;
+	NO(bn_gate_metered(a.gate));
+	bn_gate_set_meter(a.gate, &meter);
+	YES(bn_gate_metered(a.gate));
+	a.grant->batch_max_ns = 2 * MS; /* contended: every batch is looked at */
+	fake_arbiter_lease(&a);
+}
+
+static void test_cost_metered(void)
+{
+	setup_metered();
+	start_metered();
+	finish_metered(8 * MS, 3 * MS);
+	EQ(a.request->gpu_ns, 3 * MS);
+	start_metered();
+	finish_metered(8 * MS, 0); /* not to be had: the fence's */
+	EQ(a.request->gpu_ns, 11 * MS);
+	start_metered();
+	finish_metered(MS, 40 * MS); /* what cannot be */
+	EQ(a.request->gpu_ns, 12 * MS);
+	EQ(clock_reads, 3);
+	EQ(a.request->predictions, 3);
+	teardown();
+}
+
+/* A fence that was seen late leaves its time to the batch behind it, and no batch has more than all
+ * of them together. */
+static void test_cost_metered_queued(void)
+{
+	setup_metered();
+	start_metered();
+	start_metered();
+	start_metered();
+	finish_metered(6 * MS, 2 * MS);
+	finish_metered(0, 3 * MS);
+	EQ(a.request->gpu_ns, 5 * MS);
+	finish_metered(MS, 9 * MS);
+	EQ(a.request->gpu_ns, 7 * MS); /* all that was between the first start and the last fence */
+	a.now += 10 * MS;              /* a pause is nobody's */
+	start_metered();
+	finish_metered(MS, 9 * MS);
+	EQ(a.request->gpu_ns, 8 * MS);
+	teardown();
+}
+
+/* Work for the processor only: the GPU was held for it. */
+static void test_cost_of_the_library(void)
+{
+	struct bn_gate_batch b = batch(1);
+
+	setup_metered();
+	YES(enter(&b));
+	b.meter = 5;
+	a.now += 4 * MS;
+	bn_gate_started(a.gate, &b, false);
+	finish_metered(2 * MS, 1);
+	EQ(a.request->gpu_ns, 4 * MS);
+	teardown();
+}
+
+/* Nothing is asked for what is not looked at, was not metered, or is no command stream. */
+static void test_not_metered(void)
+{
+	struct bn_gate_batch b = batch(1);
+
+	setup_metered();
+	YES(enter(&b));
+	b.meter = 0;
+	bn_gate_started(a.gate, &b, false);
+	finish_metered(MS, 1);
+	EQ(a.request->gpu_ns, MS);
+	b = (struct bn_gate_batch){.kind = BN_COST_TRANSFER, .ctx_id = 1};
+	YES(enter(&b));
+	NO(b.metered);
+	bn_gate_started(a.gate, &b, false);
+	finish_metered(MS, 1);
+	a.grant->batch_max_ns = 0; /* uncontended: one in eight */
+	for (unsigned i = 0, asked = 0; i < 80; i++) {
+		b = batch(1);
+		YES(enter(&b));
+		asked += b.metered;
+		YES(i < 79 || asked == 10);
+		bn_gate_started(a.gate, &b, false);
+		finish_metered(MS, 1);
+	}
+	bn_gate_set_meter(a.gate, NULL);
+	a.grant->batch_max_ns = 2 * MS;
+	b = batch(1);
+	YES(enter(&b));
+	NO(b.metered);
+	bn_gate_started(a.gate, &b, false);
+	EQ(clock_reads, 0);
+	teardown();
+}
+
 static void test_coverage(void)
 {
 	uint64_t before;
@@ -261,6 +391,10 @@ int main(void)
 		{"lose a context", test_lose},
 		{"cost", test_cost},
 		{"cost in software", test_cost_software},
+		{"cost by the GPU's clock", test_cost_metered},
+		{"… with several queued", test_cost_metered_queued},
+		{"… of processor work", test_cost_of_the_library},
+		{"not by the GPU's clock", test_not_metered},
 		{"coverage", test_coverage},
 		{"frames", test_frames},
 		CU_TEST_INFO_NULL,

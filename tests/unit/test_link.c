@@ -245,6 +245,12 @@ static void test_ready_and_ack(void)
 	m.sandbox = 8;
 	REFUSES(TO_DAEMON(BN_LINK_READY, m, 0));
 	m.sandbox = 7;
+	m.software = 2;
+	REFUSES(TO_DAEMON(BN_LINK_READY, m, 0));
+	m.software = 1;
+	m.timestamps = UINT32_MAX;
+	REFUSES(TO_DAEMON(BN_LINK_READY, m, 0));
+	m.timestamps = 1;
 	memset(m.gl_renderer, 'x', sizeof(m.gl_renderer));
 	REFUSES(TO_DAEMON(BN_LINK_READY, m, 0));
 	m.gl_renderer[BN_LINK_TEXT - 1] = '\0';

@@ -115,6 +115,40 @@ static void test_pieces(void)
 	teardown();
 }
 
+static bool read_meter(void *data, uint64_t id, uint64_t *ns)
+{
+	return bn_gl_meter_read(data, id, ns);
+}
+
+/* Each piece has its own stamps. */
+static void test_metered(void)
+{
+	struct bn_gate_meter meter = {.read = read_meter, .data = &gl};
+	unsigned pieces = 0;
+	uint64_t before;
+
+	setup();
+	bn_gate_set_meter(a.gate, &meter);
+	prepare();
+	a.grant->batch_max_ns = 100000;
+	before = a.request->gpu_ns;
+	EQ(gl.metered, 0); /* no streams so far */
+	submit(1, 60);
+	run();
+	gl.meter_ns = MS / 4;
+	while (bn_device_parked(r.dev) && pieces < 61) {
+		gl.meter_id = 100 + pieces;
+		grant(BN_GRANT_BATCH);
+		EQ(gl.meter_ended, 100 + pieces);
+		pieces++;
+		gpu_finish();
+	}
+	EQ(gl.metered, pieces);
+	EQ(gl.submits, pieces);
+	EQ(a.request->gpu_ns - before, pieces * (MS / 4));
+	teardown();
+}
+
 /* A piece waits for the one before it, under a lease. That is done when the loop looks for fences before
  * it sleeps: no bell rings. */
 static void test_fence_seen_in_passing(void)
@@ -449,6 +483,7 @@ int main(void)
 		{"doorbell", test_doorbell},
 		{"kinds of work", test_kinds},
 		{"pieces", test_pieces},
+		{"pieces that are metered", test_metered},
 		{"a fence seen in passing", test_fence_seen_in_passing},
 		{"a piece is refused", test_piece_refused},
 		{"reset", test_reset},
