@@ -12,6 +12,8 @@
 #define FLIP_MS 200
 #define GIVE_UP_MS 2000
 #define MODESET_MS 3000
+/* These are looked at on a grid. */
+#define TIMEOUT_STEP_NS (100 * BN_NS_PER_MS)
 /* After an error, doubled each time. */
 #define RETRY_FIRST_MS 2
 #define RETRY_MAX_MS 1000
@@ -136,6 +138,8 @@ static int send(struct bn_kms_output *ko, const struct bn_kms_plan *plan, int pi
 	int r = bn_kms_request_build(ko, &ko->scene, plan, picture);
 
 	if (r == 0)
+		r = bn_kms_damage_add(ko, plan);
+	if (r == 0)
 		r = bn_kms_writeback_add(ko, ko->request);
 	if (ko->modeset)
 		flags |= DRM_MODE_ATOMIC_ALLOW_MODESET;
@@ -163,6 +167,7 @@ static int show(struct bn_kms_output *ko, const struct bn_kms_plan *plan)
 	r = send(ko, plan, picture);
 	if (r < 0)
 		return r;
+	bn_kms_damage_committed(ko);
 	if (picture >= 0)
 		bn_kms_compose_committed(ko, picture);
 	hold(ko, plan, picture);
@@ -195,15 +200,22 @@ static int show_somehow(struct bn_kms_output *ko)
 	return show(ko, bn_kms_plan_refused(&ko->planner, &ko->scene));
 }
 
-static void wait_for_flip(struct bn_kms_output *ko, uint64_t now)
+/* Up to the next step: so the timer is not set for each frame. */
+static uint64_t round_up(uint64_t ns)
+{
+	return (ns / TIMEOUT_STEP_NS + 1) * TIMEOUT_STEP_NS;
+}
+
+/* began, ended: the commit, by the pacer's clock. */
+static void wait_for_flip(struct bn_kms_output *ko, uint64_t began, uint64_t ended)
 {
 	struct bn_pacer *pacer = &ko->output->pacer;
 	uint64_t wait = ko->modeset ? MODESET_MS * BN_NS_PER_MS
 				    : FLIP_MS * BN_NS_PER_MS + 3 * bn_pacer_period(pacer);
 
-	ko->target_ns = ko->modeset ? 0 : bn_pacer_vblank_after(pacer, now);
+	ko->target_ns = ko->modeset ? 0 : bn_pacer_vblank_after(pacer, began);
 	/* From here on: what was composed first may have taken its time. */
-	ko->timeout_ns = bn_pacer_now(pacer) + wait;
+	ko->timeout_ns = round_up(ended + wait);
 	ko->modeset = false;
 	ko->failures = ko->stuck ? ko->failures : 0;
 }
@@ -232,10 +244,16 @@ static void fail(struct bn_kms_output *ko, int error, uint64_t now)
 	bn_output_report(ko->output, ko->latched, now);
 }
 
+/* What a commit costs is the machine's time, also where the pacer goes by a clock of its own. */
+static uint64_t machine_time(const struct bn_pacer *pacer, uint64_t now)
+{
+	return pacer->timer_fd >= 0 ? now : bn_now_ns();
+}
+
 void bn_kms_commit(struct bn_kms_output *ko)
 {
 	struct bn_pacer *pacer = &ko->output->pacer;
-	uint64_t start = bn_now_ns(), now = bn_pacer_now(pacer), cost;
+	uint64_t began = bn_pacer_now(pacer), ended, start = machine_time(pacer, began), cost;
 	int r;
 
 	ko->dirty = false;
@@ -245,14 +263,15 @@ void bn_kms_commit(struct bn_kms_output *ko)
 	bn_kms_scene_gather(ko);
 	r = show_somehow(ko);
 	if (r < 0) {
-		fail(ko, r, now);
+		fail(ko, r, began);
 		return;
 	}
-	cost = bn_now_ns() - start;
+	ended = bn_pacer_now(pacer);
+	cost = machine_time(pacer, ended) - start;
 	bn_histogram_add(&ko->output->counters.commit, cost);
 	ko->cost_ns += (cost > ko->cost_ns ? (cost - ko->cost_ns) / 2 : 0);
 	ko->cost_ns -= ko->cost_ns / 16;
-	wait_for_flip(ko, now);
+	wait_for_flip(ko, began, ended);
 }
 
 void bn_kms_commit_off(struct bn_kms_output *ko)

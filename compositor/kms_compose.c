@@ -40,6 +40,7 @@ static void set_up(struct bn_kms_output *ko)
 		p->fence[i] = -1;
 	}
 	pixman_region32_init(&p->damage);
+	pixman_region32_init(&p->changed);
 	p->latest = -1;
 	p->set_up = true;
 }
@@ -94,6 +95,7 @@ void bn_kms_compose_finish(struct bn_kms_output *ko)
 	if (p->shadow)
 		pixman_image_unref(p->shadow);
 	pixman_region32_fini(&p->damage);
+	pixman_region32_fini(&p->changed);
 	*p = (struct bn_kms_pictures){.latest = -1};
 }
 
@@ -369,6 +371,7 @@ static int draw_by_gpu(struct bn_kms_output *ko, const struct bn_kms_plan *plan,
 void bn_kms_compose_committed(struct bn_kms_output *ko, int picture)
 {
 	bn_fd_close(&ko->pictures.fence[picture]);
+	pixman_region32_clear(&ko->pictures.changed);
 }
 
 static int draw_picture(struct bn_kms_output *ko, const struct bn_kms_plan *plan, int index)
@@ -383,6 +386,7 @@ static int draw_picture(struct bn_kms_output *ko, const struct bn_kms_plan *plan
 	if (!bn_compose_gl_drew(r))
 		r = draw_by_cpu(ko, plan, index);
 	ko->output->counters.composed++;
+	pixman_region32_union(&p->changed, &p->changed, &p->damage);
 	pixman_region32_clear(&p->stale[index]);
 	pixman_region32_clear(&p->damage);
 	p->latest = index;

@@ -62,6 +62,7 @@ enum bn_kms_plane_prop {
 	BN_KMS_TYPE,
 	BN_KMS_IN_FORMATS,
 	BN_KMS_IN_FENCE,
+	BN_KMS_DAMAGE,
 	BN_KMS_PLANE_PROPS,
 };
 enum bn_kms_crtc_prop { BN_KMS_ACTIVE, BN_KMS_MODE_ID, BN_KMS_CRTC_PROPS };
@@ -105,6 +106,20 @@ struct bn_kms_format {
 	uint64_t modifier;
 };
 
+/* Rectangles of damage for one plane; more are told as one. */
+#define BN_KMS_CLIPS_MAX 8
+
+/* What a plane shows, but for the pixels in it. All zero: nothing, or nobody knows. Compared byte by byte, so there is no
+ * gap in it. */
+struct bn_kms_shows {
+	uint64_t modifier;
+	uint64_t layer; /* its age + 1; 0: the composed picture */
+	const struct bn_output *output;
+	struct bn_geometry at;
+	uint32_t width, height, fourcc, look;
+	int32_t zpos;
+};
+
 struct bn_kms_plane {
 	uint32_t id, type; /* DRM_PLANE_TYPE_* */
 	uint32_t possible_crtcs;
@@ -121,6 +136,10 @@ struct bn_kms_plane {
 		ranges[2]; /* by enum bn_encoding and enum bn_range; UINT64_MAX: not to be had */
 	struct bn_output *owner; /* shows something on it, or has it for itself; NULL: nobody */
 	bool lit;                /* scanned out since our last commit with it */
+	struct bn_kms_shows shows, next_shows; /* since the last commit; with the one under way */
+	struct drm_mode_rect clips[BN_KMS_CLIPS_MAX]; /* in its blob */
+	unsigned clip_count;
+	uint32_t clips_blob; /* 0: none */
 };
 
 struct bn_kms_seat;
@@ -150,6 +169,7 @@ struct bn_kms_card {
 	struct wl_event_source *events, *hotplug, *master_timer;
 	int hotplug_fd, udmabuf_fd; /* -1: none */
 	struct bn_kms_probe *probe;
+	uint32_t least_blob; /* a damage of one pixel; 0: not made */
 	struct bn_compose_gl *gl; /* NULL: nothing was composed so far, or there can be none */
 	bool gl_asked;
 };
@@ -384,6 +404,7 @@ struct bn_kms_pictures {
 	struct bn_kms_dumb dumb[BN_KMS_PICTURES];
 	pixman_region32_t stale[BN_KMS_PICTURES]; /* what has changed since it was drawn */
 	pixman_region32_t damage;                 /* noted since the last one was drawn */
+	pixman_region32_t changed;                /* drawn since the last one was committed */
 	pixman_image_t *image[BN_KMS_PICTURES];
 	pixman_image_t *shadow; /* NULL: drawn directly */
 	/* For the GPU; NULL: not drawn by it so far. fence: of its drawing that is not committed; -1: none. */
@@ -487,6 +508,12 @@ int bn_kms_request_modeset(struct bn_kms_output *ko, drmModeAtomicReq *request);
 int bn_kms_request_off(struct bn_kms_output *ko);
 /* A TEST_ONLY commit of the plan (bn_kms_planner.test). */
 int bn_kms_request_test(struct bn_kms_scene *scene, const struct bn_kms_plan *plan);
+
+/* kms_damage.c: adds to ko->request what of its planes' pixels is new. 0 or -ENOMEM. */
+int bn_kms_damage_add(struct bn_kms_output *ko, const struct bn_kms_plan *plan);
+/* That request was committed. */
+void bn_kms_damage_committed(struct bn_kms_output *ko);
+void bn_kms_damage_finish(struct bn_kms_card *card);
 
 /* kms_compose.c: draws what the plan composes into a free picture; *picture: its index, -1 when none is needed.
  * 0 or -errno. */

@@ -205,6 +205,7 @@ int bn_kms_planes_read(struct bn_kms_card *card)
 
 void bn_kms_planes_finish(struct bn_kms_card *card)
 {
+	bn_kms_damage_finish(card);
 	for (unsigned i = 0; i < card->plane_count; i++)
 		free(card->planes[i].formats);
 	card->plane_count = 0;

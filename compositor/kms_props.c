@@ -25,6 +25,7 @@ const char *const bn_kms_plane_props[BN_KMS_PLANE_PROPS] = {
 	[BN_KMS_TYPE] = "type",
 	[BN_KMS_IN_FORMATS] = "IN_FORMATS",
 	[BN_KMS_IN_FENCE] = "IN_FENCE_FD",
+	[BN_KMS_DAMAGE] = "FB_DAMAGE_CLIPS",
 };
 
 const char *const bn_kms_crtc_props[BN_KMS_CRTC_PROPS] = {

@@ -76,6 +76,7 @@ static bool plane_is_fine(unsigned p, const uint64_t *v, bool *scaled)
 	const struct mock_plane *plane = &mock.hw->planes[p];
 	const struct fb *fb = &m.fb[v[FB_ID]];
 	uint32_t crtc = (uint32_t)v[CRTC_ID] - CRTC;
+	struct clips clips;
 
 	CU_ASSERT(v[FB_ID] < FBS && fb->used);
 	if ((v[FB_ID] == 0) != (v[CRTC_ID] == 0) || crtc >= mock.hw->crtcs ||
@@ -84,6 +85,8 @@ static bool plane_is_fine(unsigned p, const uint64_t *v, bool *scaled)
 	if (v[SRC_X] + v[SRC_W] > (uint64_t)fb->width << 16 ||
 		v[SRC_Y] + v[SRC_H] > (uint64_t)fb->height << 16 || v[CRTC_W] == 0 ||
 		v[CRTC_H] == 0)
+		return false;
+	if (!mock_read_clips(v, &clips))
 		return false;
 	if (plane->rotations && (v[ROTATION] & plane->rotations) != v[ROTATION])
 		return false;
@@ -151,6 +154,23 @@ static void read_request(const struct drm_mode_atomic *args, struct state *s, bo
 	}
 }
 
+/* Clips are of one commit, and the blob may be gone after it. */
+static void keep_clips(const struct drm_mode_atomic *args, struct state *s)
+{
+	const uint32_t *objects = (void *)(uintptr_t)args->objs_ptr;
+
+	for (unsigned o = 0; o < args->count_objs; o++) {
+		unsigned p = objects[o] - PLANE;
+
+		if (objects[o] < PLANE)
+			continue;
+		mock_read_clips(s->plane[p], &m.clips[p]);
+		m.named[p] = true;
+	}
+	for (unsigned p = 0; p < MOCK_PLANES_MAX; p++)
+		s->plane[p][DAMAGE] = 0;
+}
+
 static int atomic_commit(const struct drm_mode_atomic *args)
 {
 	bool test = args->flags & DRM_MODE_ATOMIC_TEST_ONLY, touched[MOCK_CRTCS_MAX] = {false};
@@ -181,6 +201,7 @@ static int atomic_commit(const struct drm_mode_atomic *args)
 		return 0;
 	if (chance(mock.faults.busy))
 		return -EBUSY;
+	keep_clips(args, &s);
 	m.next = s;
 	for (unsigned c = 0; c < mock.hw->crtcs; c++) {
 		if (touched[c] && (args->flags & DRM_MODE_PAGE_FLIP_EVENT))
@@ -191,10 +212,14 @@ static int atomic_commit(const struct drm_mode_atomic *args)
 	return 0;
 }
 
+static void copy_damaged(void);
+
 void mock_kms_vblank(uint64_t now_ns)
 {
 	if (mock.faults.lose_flips)
 		return;
+	if (mock.copies)
+		copy_damaged();
 	m.now = m.next;
 	m.sequence++;
 	for (unsigned c = 0; c < mock.hw->crtcs; c++) {
@@ -383,7 +408,7 @@ static unsigned list_on(unsigned crtc, unsigned *planes)
 	return n;
 }
 
-/* Of one colour or not turned: only then is it right. */
+/* Of one colour, or upright but for REFLECT_Y: only then is it right. */
 static void draw(const uint64_t *v, uint32_t *pixels)
 {
 	const struct fb *fb = &m.fb[v[FB_ID]];
@@ -393,7 +418,8 @@ static void draw(const uint64_t *v, uint32_t *pixels)
 	for (uint64_t y = 0; y < v[CRTC_H] && v[CRTC_Y] + y < HEIGHT; y++) {
 		for (uint64_t x = 0; x < v[CRTC_W] && v[CRTC_X] + x < WIDTH; x++) {
 			uint64_t sx = (v[SRC_X] + x * v[SRC_W] / v[CRTC_W]) >> 16;
-			uint64_t sy = (v[SRC_Y] + y * v[SRC_H] / v[CRTC_H]) >> 16;
+			uint64_t row = v[ROTATION] & DRM_MODE_REFLECT_Y ? v[CRTC_H] - 1 - y : y;
+			uint64_t sy = (v[SRC_Y] + row * v[SRC_H] / v[CRTC_H]) >> 16;
 			uint32_t pixel;
 
 			memcpy(&pixel, bytes + sy * fb->stride + sx * 4, 4);
@@ -410,6 +436,127 @@ void mock_kms_render(unsigned crtc, uint32_t *pixels)
 	memset(pixels, 0, WIDTH * HEIGHT * sizeof(*pixels));
 	for (unsigned i = 0; i < n; i++)
 		draw(m.now.plane[planes[i]], pixels);
+}
+
+/* ---- a display that is copied to ---- */
+
+static bool dirty[WIDTH * HEIGHT];
+
+static void dirty_rect(int64_t x1, int64_t y1, int64_t x2, int64_t y2)
+{
+	for (int64_t y = y1 < 0 ? 0 : y1; y < y2 && y < HEIGHT; y++) {
+		for (int64_t x = x1 < 0 ? 0 : x1; x < x2 && x < WIDTH; x++)
+			dirty[y * WIDTH + x] = true;
+	}
+}
+
+static void dirty_plane(const uint64_t *v)
+{
+	dirty_rect((int64_t)v[CRTC_X], (int64_t)v[CRTC_Y], (int64_t)(v[CRTC_X] + v[CRTC_W]),
+		(int64_t)(v[CRTC_Y] + v[CRTC_H]));
+}
+
+/* Where a framebuffer's pixel comes to lie. */
+static int64_t to_crtc(int64_t pixel, const uint64_t *v, enum prop src, enum prop src_size,
+	enum prop at, enum prop size)
+{
+	return (int64_t)v[at] +
+	       ((pixel << 16) - (int64_t)v[src]) * (int64_t)v[size] / (int64_t)v[src_size];
+}
+
+static int64_t clamp(int64_t n, int64_t low, int64_t size)
+{
+	return n < low ? low : n > low + size ? low + size : n;
+}
+
+static void dirty_clips(const uint64_t *v, const struct clips *clips)
+{
+	int64_t x = (int64_t)v[CRTC_X], y = (int64_t)v[CRTC_Y], w = (int64_t)v[CRTC_W],
+		h = (int64_t)v[CRTC_H];
+
+	for (unsigned i = 0; i < clips->count; i++) {
+		const struct drm_mode_rect *r = &clips->rect[i];
+		int64_t x1 = to_crtc(r->x1, v, SRC_X, SRC_W, CRTC_X, CRTC_W);
+		int64_t x2 = to_crtc(r->x2, v, SRC_X, SRC_W, CRTC_X, CRTC_W);
+		int64_t y1 = to_crtc(r->y1, v, SRC_Y, SRC_H, CRTC_Y, CRTC_H);
+		int64_t y2 = to_crtc(r->y2, v, SRC_Y, SRC_H, CRTC_Y, CRTC_H);
+		int64_t both = 2 * y + h, top = y1;
+		bool scaled = v[SRC_W] != v[CRTC_W] << 16 || v[SRC_H] != v[CRTC_H] << 16;
+
+		if (v[ROTATION] & DRM_MODE_REFLECT_Y) {
+			y1 = both - y2;
+			y2 = both - top;
+		}
+		dirty_rect(clamp(x1 - scaled, x, w), clamp(y1 - scaled, y, h),
+			clamp(x2 + scaled, x, w), clamp(y2 + scaled, y, h));
+	}
+}
+
+/* Whether but for the framebuffer it is the same. */
+static bool same_place(const uint64_t *a, const uint64_t *b)
+{
+	for (unsigned i = 0; i < PROPS; i++) {
+		if (i != FB_ID && i != DAMAGE && a[i] != b[i])
+			return false;
+	}
+	return true;
+}
+
+/* As drivers do it with the kernel's drm_damage_helper.c. */
+static void find_dirty(unsigned crtc)
+{
+	bool all = m.now.crtc[crtc][ACTIVE] != m.next.crtc[crtc][ACTIVE] ||
+		   m.now.crtc[crtc][MODE_ID] != m.next.crtc[crtc][MODE_ID];
+
+	memset(dirty, all, sizeof(dirty));
+	for (unsigned p = 0; p < mock.hw->plane_count; p++) {
+		const uint64_t *old = m.now.plane[p], *new = m.next.plane[p];
+
+		if (!m.named[p] || (old[CRTC_ID] != CRTC + crtc && new[CRTC_ID] != CRTC + crtc))
+			continue;
+		if (m.clips[p].count > 0 && same_place(old, new) &&
+			(new[ROTATION] & ~(uint64_t)DRM_MODE_REFLECT_Y) == DRM_MODE_ROTATE_0) {
+			dirty_clips(new, &m.clips[p]);
+			continue;
+		}
+		if (old[CRTC_ID] == CRTC + crtc)
+			dirty_plane(old);
+		if (new[CRTC_ID] == CRTC + crtc)
+			dirty_plane(new);
+	}
+}
+
+/* The commits that wait are shown; what they damaged is copied. */
+static void copy_damaged(void)
+{
+	static bool copied[MOCK_CRTCS_MAX][WIDTH * HEIGHT];
+	static uint32_t pixels[WIDTH * HEIGHT];
+
+	for (unsigned c = 0; c < mock.hw->crtcs; c++) {
+		find_dirty(c);
+		memcpy(copied[c], dirty, sizeof(dirty));
+	}
+	m.now = m.next;
+	memset(m.named, 0, sizeof(m.named));
+	for (unsigned c = 0; c < mock.hw->crtcs; c++) {
+		mock_kms_render(c, pixels);
+		for (unsigned i = 0; i < WIDTH * HEIGHT; i++) {
+			if (!copied[c][i])
+				continue;
+			m.copy[c][i] = pixels[i];
+			mock.copied++;
+		}
+	}
+}
+
+void mock_kms_scribble(unsigned crtc)
+{
+	memset(m.copy[crtc], 0x55, sizeof(m.copy[crtc]));
+}
+
+const uint32_t *mock_kms_copy(unsigned crtc)
+{
+	return m.copy[crtc];
 }
 
 unsigned mock_kms_planes_on(unsigned crtc)

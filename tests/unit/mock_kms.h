@@ -19,6 +19,7 @@ struct mock_plane {
 	bool alpha, blend;       /* properties */
 	/* Sizes of the destination as a share of the source, in 1/16; 16 and 16: no scaling. */
 	unsigned scale_min, scale_max;
+	bool damage; /* FB_DAMAGE_CLIPS */
 };
 
 struct mock_hw {
@@ -49,6 +50,9 @@ struct mock_kms {
 	unsigned tests, commits, refused; /* counted */
 	bool unplugged[MOCK_CRTCS_MAX];
 	unsigned most_pending; /* commits of one CRTC under way at a time */
+	bool copies;           /* set by the test: mock_kms_copy() is wanted */
+	uint64_t copied;       /* pixels of it */
+	unsigned blobs_made;
 };
 extern struct mock_kms mock;
 
@@ -61,6 +65,10 @@ void mock_kms_vblank(uint64_t now_ns);
 bool mock_kms_pending(unsigned crtc);
 /* What the CRTC scans out; 640×480. */
 void mock_kms_render(unsigned crtc, uint32_t *pixels);
+/* What a display shows to which only the pixels are copied that the commits damaged. */
+const uint32_t *mock_kms_copy(unsigned crtc);
+/* Another program has drawn on it. */
+void mock_kms_scribble(unsigned crtc);
 /* Planes that are on. */
 unsigned mock_kms_planes_on(unsigned crtc);
 /* Of them, those that show memory the CPU drew into, cursors aside. */

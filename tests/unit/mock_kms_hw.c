@@ -27,9 +27,9 @@ const struct mock_hw mock_imx8 = {
 	.plane_count = 3,
 	.planes =
 		{
-			{DRM_PLANE_TYPE_PRIMARY, 1, rgb, 0, 0, 0, true, false, 16, 16},
-			{DRM_PLANE_TYPE_OVERLAY, 1, video, 1, 0, 0, false, false, 4, 128},
-			{DRM_PLANE_TYPE_OVERLAY, 1, all, 2, 0, 0, false, false, 4, 128},
+			{DRM_PLANE_TYPE_PRIMARY, 1, rgb, 0, 0, 0, true, false, 16, 16, true},
+			{DRM_PLANE_TYPE_OVERLAY, 1, video, 1, 0, 0, false, false, 4, 128, true},
+			{DRM_PLANE_TYPE_OVERLAY, 1, all, 2, 0, 0, false, false, 4, 128, true},
 		},
 };
 
@@ -63,15 +63,15 @@ const struct mock_hw mock_dpu = {
 	.plane_count = 10,
 	.planes =
 		{
-			{DRM_PLANE_TYPE_PRIMARY, 3, rgb, 0, 255, FLIPS, true, true, 16, 16},
-			{DRM_PLANE_TYPE_PRIMARY, 3, rgb, 0, 255, FLIPS, true, true, 16, 16},
-			{DRM_PLANE_TYPE_OVERLAY, 3, rgb, 0, 255, FLIPS, true, true, 16, 16},
-			{DRM_PLANE_TYPE_OVERLAY, 3, rgb, 0, 255, FLIPS, true, true, 16, 16},
-			{DRM_PLANE_TYPE_OVERLAY, 3, all, 0, 255, TURNS, true, true, 4, 320},
-			{DRM_PLANE_TYPE_OVERLAY, 3, all, 0, 255, TURNS, true, true, 4, 320},
-			{DRM_PLANE_TYPE_OVERLAY, 3, all, 0, 255, TURNS, true, true, 4, 320},
-			{DRM_PLANE_TYPE_OVERLAY, 3, all, 0, 255, TURNS, true, true, 4, 320},
-			{DRM_PLANE_TYPE_OVERLAY, 3, rgb, 0, 255, FLIPS, true, true, 16, 16},
-			{DRM_PLANE_TYPE_OVERLAY, 3, rgb, 0, 255, FLIPS, true, true, 16, 16},
+			{DRM_PLANE_TYPE_PRIMARY, 3, rgb, 0, 255, FLIPS, true, true, 16, 16, true},
+			{DRM_PLANE_TYPE_PRIMARY, 3, rgb, 0, 255, FLIPS, true, true, 16, 16, true},
+			{DRM_PLANE_TYPE_OVERLAY, 3, rgb, 0, 255, FLIPS, true, true, 16, 16, true},
+			{DRM_PLANE_TYPE_OVERLAY, 3, rgb, 0, 255, FLIPS, true, true, 16, 16, true},
+			{DRM_PLANE_TYPE_OVERLAY, 3, all, 0, 255, TURNS, true, true, 4, 320, true},
+			{DRM_PLANE_TYPE_OVERLAY, 3, all, 0, 255, TURNS, true, true, 4, 320, true},
+			{DRM_PLANE_TYPE_OVERLAY, 3, all, 0, 255, TURNS, true, true, 4, 320, true},
+			{DRM_PLANE_TYPE_OVERLAY, 3, all, 0, 255, TURNS, true, true, 4, 320, true},
+			{DRM_PLANE_TYPE_OVERLAY, 3, rgb, 0, 255, FLIPS, true, true, 16, 16, true},
+			{DRM_PLANE_TYPE_OVERLAY, 3, rgb, 0, 255, FLIPS, true, true, 16, 16, true},
 		},
 };

@@ -18,7 +18,7 @@
 
 static const char *const names[PROPS] = {"FB_ID", "CRTC_ID", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H",
 	"SRC_X", "SRC_Y", "SRC_W", "SRC_H", "rotation", "alpha", "pixel blend mode",
-	"COLOR_ENCODING", "COLOR_RANGE", "zpos", "type", "ACTIVE", "MODE_ID", "link-status"};
+	"COLOR_ENCODING", "COLOR_RANGE", "zpos", "type", "ACTIVE", "MODE_ID", "link-status", "FB_DAMAGE_CLIPS"};
 
 static void copy_out(uint64_t to, uint32_t *count, const uint32_t *ids, uint32_t n)
 {
@@ -117,6 +117,8 @@ static bool plane_has(const struct mock_plane *plane, enum prop prop)
 		return mock_takes(plane, DRM_FORMAT_NV12);
 	case ZPOS:
 		return plane->zpos >= 0;
+	case DAMAGE:
+		return plane->damage;
 	default:
 		return prop <= TYPE;
 	}
@@ -210,6 +212,7 @@ int mock_get_property(struct drm_mode_get_property *args)
 	memset(args->name, 0, sizeof(args->name));
 	snprintf(args->name, sizeof(args->name), "%s", names[prop]);
 	args->flags = prop == ROTATION ? DRM_MODE_PROP_BITMASK
+		      : prop == DAMAGE ? DRM_MODE_PROP_BLOB
 		      : n              ? DRM_MODE_PROP_ENUM
 				       : DRM_MODE_PROP_RANGE;
 	if (prop == TYPE || (prop == ZPOS && plane->zpos_max == 0))

@@ -124,6 +124,7 @@ int mock_create_blob(struct drm_mode_create_blob *args)
 		m.blob[i].size = args->length;
 		memcpy(m.blob[i].data, (void *)(uintptr_t)args->data, args->length);
 		args->blob_id = i;
+		mock.blobs_made++;
 		return 0;
 	}
 	return -ENOSPC;
@@ -135,4 +136,28 @@ int mock_destroy_blob(uint32_t id)
 	free(m.blob[id].data);
 	m.blob[id].data = NULL;
 	return 0;
+}
+
+bool mock_read_clips(const uint64_t *plane, struct clips *out)
+{
+	const struct fb *fb = &m.fb[plane[FB_ID]];
+	unsigned id = (unsigned)plane[DAMAGE];
+
+	*out = (struct clips){0};
+	if (id == 0)
+		return true;
+	if (id >= BLOBS || !m.blob[id].data || m.blob[id].size == 0 ||
+		m.blob[id].size % sizeof(out->rect[0]) != 0 ||
+		m.blob[id].size > sizeof(out->rect))
+		return false;
+	out->count = m.blob[id].size / sizeof(out->rect[0]);
+	memcpy(out->rect, m.blob[id].data, m.blob[id].size);
+	for (unsigned i = 0; i < out->count; i++) {
+		const struct drm_mode_rect *r = &out->rect[i];
+
+		if (r->x1 >= r->x2 || r->y1 >= r->y2 || r->x1 < 0 || r->y1 < 0 ||
+			r->x2 > (int32_t)fb->width || r->y2 > (int32_t)fb->height)
+			return false;
+	}
+	return true;
 }

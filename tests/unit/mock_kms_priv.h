@@ -39,6 +39,7 @@ enum prop {
 	ACTIVE,
 	MODE_ID,
 	LINK,
+	DAMAGE,
 	PROPS,
 };
 
@@ -53,6 +54,12 @@ struct memory {
 struct fb {
 	bool used;
 	uint32_t width, height, fourcc, stride, offset, memory;
+};
+
+/* Of a commit for one plane; count 0: all of it. */
+struct clips {
+	unsigned count;
+	struct drm_mode_rect rect[16];
 };
 
 struct state {
@@ -72,6 +79,9 @@ struct mock_state {
 	} blob[BLOBS];
 	uint64_t pending[MOCK_CRTCS_MAX]; /* user data of its flip; 0: none */
 	uint32_t sequence;
+	struct clips clips[MOCK_PLANES_MAX]; /* of the last commit that named the plane */
+	bool named[MOCK_PLANES_MAX];         /* by a commit that is not shown yet */
+	uint32_t copy[MOCK_CRTCS_MAX][WIDTH * HEIGHT];
 };
 extern struct mock_state m;
 
@@ -84,6 +94,8 @@ int mock_remove_fb(uint32_t id);
 int mock_get_fb(struct drm_mode_fb_cmd2 *args);
 int mock_create_blob(struct drm_mode_create_blob *args);
 int mock_destroy_blob(uint32_t id);
+/* The plane's FB_DAMAGE_CLIPS, checked as the kernel does. */
+bool mock_read_clips(const uint64_t *plane, struct clips *out);
 int mock_get_resources(struct drm_mode_card_res *args);
 int mock_get_planes(struct drm_mode_get_plane_res *args);
 int mock_get_plane(struct drm_mode_get_plane *args);
