@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
-#include "virgl_stream.h"
+#include "gl_target.h"
 
 #define W 160u
 #define H 120u
@@ -17,13 +16,10 @@ static const char config[] = "[output paced]\nmode=160x120@60\n"
 			     "[output free]\nmode=160x120@60\npacing=free\n"
 			     "[vm gl]\nscanout.0=paced\nscanout.1=free\n";
 
-/* One context with a render target that is its framebuffer. */
-struct target {
-	struct tg_vm *vm;
-	uint32_t ctx, res;
-	struct tg_image image;
-};
-
+static struct tg_vm vm;
+/* What most tests draw with: context 1, resource 10. */
+static struct gl_target t;
+static uint32_t pixels[W * H], want[W * H];
 static uint32_t words[WORDS] __attribute__((aligned(8)));
 
 static void test_start(void)
@@ -36,121 +32,56 @@ static void test_stop(void)
 	e2e_close(&e);
 }
 
-static bool guest_open(struct tg_vm *vm)
+static bool guest_open(void)
 {
-	int err = tg_vm_open(vm, e2e_socket(&e, "gl"), NULL);
+	int err = tg_vm_open(&vm, e2e_socket(&e, "gl"), NULL);
 	CU_ASSERT_EQUAL(err, 0);
-	if (!err && !(vm->front.features & (1ull << VIRTIO_GPU_F_VIRGL))) {
+	if (!err && !(vm.front.features & (1ull << VIRTIO_GPU_F_VIRGL))) {
 		CU_FAIL("the service offers no VIRGL");
 		err = -1;
 	}
 	if (err)
-		tg_vm_close(vm);
+		tg_vm_close(&vm);
 	return !err;
 }
 
-static uint32_t create_target_resource(struct tg_vm *vm, uint32_t res, uint32_t w, uint32_t h)
+static bool begin(void)
 {
-	struct virtio_gpu_resource_create_3d args = {
-		.resource_id = res,
-		.target = BN_VIRGL_TARGET_2D,
-		.format = BN_VIRGL_FORMAT_B8G8R8A8,
-		.bind = BN_VIRGL_BIND_RENDER_TARGET | BN_VIRGL_BIND_SAMPLER_VIEW |
-			BN_VIRGL_BIND_SCANOUT,
-		.width = w,
-		.height = h,
-		.depth = 1,
-		.array_size = 1,
-		.flags = BN_VIRGL_RESOURCE_Y_0_TOP,
-	};
-	return tg_create_3d(vm, &args);
+	if (!guest_open())
+		return false;
+	gl_target_init(&t, &vm, 1, 10, W, H);
+	return true;
 }
 
-static uint32_t send(struct target *t, struct bn_virgl_stream *s)
+static void end(void)
 {
-	CU_ASSERT_FALSE(s->overflow);
-	return tg_submit_3d(t->vm, t->ctx, s->words, s->count * 4);
+	gl_target_finish(&t);
+	tg_vm_close(&vm);
 }
 
-static void target_init(struct target *t, struct tg_vm *vm, uint32_t ctx, uint32_t res)
-{
-	struct bn_virgl_stream s;
-	uint32_t capset = vm->front.features & (1ull << VIRTIO_GPU_F_CONTEXT_INIT)
-				  ? VIRTIO_GPU_CAPSET_VIRGL2
-				  : 0;
-	t->vm = vm;
-	t->ctx = ctx;
-	t->res = res;
-	CU_ASSERT_EQUAL_FATAL(tg_image_init(&t->image, vm, -1, W, H), 0);
-	E2E_OK(tg_ctx_create(vm, ctx, capset, "test"));
-	E2E_OK(create_target_resource(vm, res, W, H));
-	E2E_OK(tg_attach(vm, res, t->image.entries, t->image.pages));
-	E2E_OK(tg_ctx_attach(vm, ctx, res));
-	bn_virgl_init(&s, words, WORDS);
-	bn_virgl_create_sub_ctx(&s, 1);
-	bn_virgl_set_sub_ctx(&s, 1);
-	bn_virgl_create_surface(&s, 1, res, BN_VIRGL_FORMAT_B8G8R8A8);
-	bn_virgl_set_framebuffer(&s, 1);
-	bn_virgl_set_viewport(&s, W, H);
-	E2E_OK(send(t, &s));
-}
-
-static void target_finish(struct target *t)
-{
-	tg_image_finish(&t->image);
-}
-
-static void put_colour(float rgba[4], uint32_t colour)
-{
-	rgba[0] = (float)(colour >> 16 & 255) / 255;
-	rgba[1] = (float)(colour >> 8 & 255) / 255;
-	rgba[2] = (float)(colour & 255) / 255;
-	rgba[3] = 1;
-}
-
-static uint32_t clear(struct target *t, uint32_t colour)
-{
-	struct bn_virgl_stream s;
-	float rgba[4];
-	put_colour(rgba, colour);
-	bn_virgl_init(&s, words, WORDS);
-	bn_virgl_clear(&s, rgba);
-	return send(t, &s);
-}
-
-static uint32_t read_back(struct target *t, uint32_t *pixels)
-{
-	struct virtio_gpu_transfer_host_3d args = {
-		.box = {0, 0, 0, W, H, 1}, .resource_id = t->res, .stride = W * 4};
-	uint32_t type = tg_transfer_3d(t->vm, VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D, t->ctx, &args);
-	tg_image_read(&t->image, pixels);
-	return type;
-}
-
-static uint32_t wrong_pixels(const uint32_t *pixels, const uint32_t *want)
-{
-	uint32_t n = 0;
-	for (uint32_t i = 0; i < W * H; i++)
-		n += (pixels[i] & 0xffffff) != (want[i] & 0xffffff);
-	return n;
-}
-
-static void fill(uint32_t *pixels, uint32_t x0, uint32_t x1, uint32_t colour)
+static void fill(uint32_t x0, uint32_t x1, uint32_t colour)
 {
 	for (uint32_t y = 0; y < H; y++) {
 		for (uint32_t x = x0; x < x1; x++)
-			pixels[y * W + x] = colour;
+			want[y * W + x] = colour;
 	}
+}
+
+/* All of that colour, as the guest reads it. */
+static void check_filled(struct gl_target *target, uint32_t colour)
+{
+	E2E_OK(gl_target_read(target, pixels));
+	fill(0, W, colour);
+	CU_ASSERT_EQUAL(gl_target_wrong(target, pixels, want), 0);
 }
 
 static void test_capsets(void)
 {
-	struct tg_vm vm;
 	struct virtio_gpu_config c;
 	struct virtio_gpu_resp_capset_info info;
 	static uint8_t caps[65536];
 	bool virgl2 = false;
-	if (!guest_open(&vm))
+	if (!guest_open())
 		return;
 	CU_ASSERT_EQUAL(tg_front_get_config(&vm.front, 0, &c, sizeof(c)), 0);
 	CU_ASSERT_TRUE(c.num_capsets >= 1);
@@ -174,23 +105,16 @@ static void test_capsets(void)
 
 static void test_clear(void)
 {
-	struct tg_vm vm;
-	struct target t;
-	static uint32_t pixels[W * H], want[W * H];
-	if (!guest_open(&vm))
+	if (!begin())
 		return;
-	target_init(&t, &vm, 1, 10);
 	static const uint32_t colours[] = {0xff0000, 0x00ff00, 0x0000ff, 0x123456, 0xfedcba};
 	for (unsigned i = 0; i < 5; i++) {
-		E2E_OK(clear(&t, colours[i]));
-		E2E_OK(read_back(&t, pixels));
-		fill(want, 0, W, colours[i]);
-		CU_ASSERT_EQUAL(wrong_pixels(pixels, want), 0);
+		E2E_OK(gl_target_clear(&t, colours[i]));
+		check_filled(&t, colours[i]);
 	}
 	E2E_OK(tg_ctx_destroy(&vm, 1));
 	E2E_OK(tg_unref(&vm, 10));
-	target_finish(&t);
-	tg_vm_close(&vm);
+	end();
 }
 
 /* The right half of the clip space, one colour. */
@@ -199,71 +123,52 @@ static void half(struct bn_virgl_vertex v[6], uint32_t colour)
 	static const float corners[6][2] = {{0, -1}, {1, -1}, {1, 1}, {0, -1}, {1, 1}, {0, 1}};
 	for (unsigned i = 0; i < 6; i++) {
 		v[i] = (struct bn_virgl_vertex){.position = {corners[i][0], corners[i][1], 0, 1}};
-		put_colour(v[i].color, colour);
+		bn_virgl_colour(v[i].color, colour);
 	}
 }
 
-static uint32_t create_vertex_buffer(struct tg_vm *vm, uint32_t res, uint32_t bytes)
-{
-	struct virtio_gpu_resource_create_3d args = {.resource_id = res,
-		.target = BN_VIRGL_TARGET_BUFFER,
-		.format = BN_VIRGL_FORMAT_R8,
-		.bind = BN_VIRGL_BIND_VERTEX_BUFFER,
-		.width = bytes,
-		.height = 1,
-		.depth = 1,
-		.array_size = 1};
-	return tg_create_3d(vm, &args);
-}
-
-static uint32_t draw_half(struct target *t, uint32_t buffer, uint32_t background, uint32_t colour)
+static uint32_t draw_half(uint32_t buffer, uint32_t background, uint32_t colour)
 {
 	struct bn_virgl_stream s;
 	struct bn_virgl_vertex v[6];
 	float rgba[4];
 	half(v, colour);
-	put_colour(rgba, background);
+	bn_virgl_colour(rgba, background);
 	bn_virgl_init(&s, words, WORDS);
 	bn_virgl_write_buffer(&s, buffer, 0, v, sizeof(v));
 	bn_virgl_clear(&s, rgba);
 	bn_virgl_triangle_state(&s, 100);
 	bn_virgl_draw_triangles(&s, buffer, 6);
-	return send(t, &s);
+	return gl_target_send(&t, &s);
 }
 
 static void test_draw(void)
 {
-	struct tg_vm vm;
-	struct target t;
-	static uint32_t pixels[W * H], want[W * H];
-	if (!guest_open(&vm))
+	struct virtio_gpu_resource_create_3d vertices = tg_gl_buffer(
+		11, BN_VIRGL_BIND_VERTEX_BUFFER, 6 * sizeof(struct bn_virgl_vertex));
+
+	if (!begin())
 		return;
-	target_init(&t, &vm, 1, 10);
-	E2E_OK(create_vertex_buffer(&vm, 11, 6 * sizeof(struct bn_virgl_vertex)));
+	E2E_OK(tg_create_3d(&vm, &vertices));
 	E2E_OK(tg_ctx_attach(&vm, 1, 11));
-	E2E_OK(draw_half(&t, 11, 0x204060, 0xe0a010));
-	E2E_OK(read_back(&t, pixels));
-	fill(want, 0, W / 2, 0x204060);
-	fill(want, W / 2, W, 0xe0a010);
-	CU_ASSERT_EQUAL(wrong_pixels(pixels, want), 0);
+	E2E_OK(draw_half(11, 0x204060, 0xe0a010));
+	E2E_OK(gl_target_read(&t, pixels));
+	fill(0, W / 2, 0x204060);
+	fill(W / 2, W, 0xe0a010);
+	CU_ASSERT_EQUAL(gl_target_wrong(&t, pixels, want), 0);
 	/* On the display as in the read-back. */
 	E2E_OK(tg_set_scanout(&vm, 0, 10, tg_rect(0, 0, W, H)));
 	E2E_OK(tg_finish(tg_flush_async(&vm, 10, tg_rect(0, 0, W, H)), NULL, 0));
 	CU_ASSERT_EQUAL(e2e_differences(&e, "paced", want, 0, 0, W, H), 0);
-	target_finish(&t);
-	tg_vm_close(&vm);
+	end();
 }
 
 /* A picture that is not symmetric goes guest → GPU → display with its first row on top, and back
  * again. */
 static void test_upload(void)
 {
-	struct tg_vm vm;
-	struct target t;
-	static uint32_t pixels[W * H], want[W * H];
-	if (!guest_open(&vm))
+	if (!begin())
 		return;
-	target_init(&t, &vm, 1, 10);
 	tg_pattern(want, W, H, 20);
 	tg_image_write(&t.image, want);
 	struct virtio_gpu_transfer_host_3d args = {
@@ -274,19 +179,16 @@ static void test_upload(void)
 	CU_ASSERT_EQUAL(e2e_differences(&e, "free", want, 0, 0, W, H), 0);
 	memset(pixels, 0, sizeof(pixels));
 	tg_image_write(&t.image, pixels);
-	E2E_OK(read_back(&t, pixels));
-	CU_ASSERT_EQUAL(wrong_pixels(pixels, want), 0);
-	target_finish(&t);
-	tg_vm_close(&vm);
+	E2E_OK(gl_target_read(&t, pixels));
+	CU_ASSERT_EQUAL(gl_target_wrong(&t, pixels, want), 0);
+	end();
 }
 
 /* The console and boot screens of a guest with GL are 2D resources in the same device. */
 static void test_2d_beside(void)
 {
-	struct tg_vm vm;
 	struct tg_image image;
-	static uint32_t pixels[W * H];
-	if (!guest_open(&vm))
+	if (!guest_open())
 		return;
 	CU_ASSERT_EQUAL_FATAL(tg_image_init(&image, &vm, -1, W, H), 0);
 	tg_pattern(pixels, W, H, 21);
@@ -306,16 +208,15 @@ static void test_2d_beside(void)
  * once. */
 static void test_fences(void)
 {
-	struct tg_vm vm;
-	struct target a, b;
+	struct gl_target a, b;
 	struct tg_request *requests[FENCES];
 	struct bn_virgl_stream s;
 	float rgba[4] = {0.5f, 0.25f, 0, 1};
-	if (!guest_open(&vm))
+	if (!guest_open())
 		return;
 	int ring = vm.front.features & (1ull << VIRTIO_GPU_F_CONTEXT_INIT) ? 0 : -1;
-	target_init(&a, &vm, 1, 10);
-	target_init(&b, &vm, 2, 20);
+	gl_target_init(&a, &vm, 1, 10, W, H);
+	gl_target_init(&b, &vm, 2, 20, W, H);
 	bn_virgl_init(&s, words, WORDS);
 	bn_virgl_clear(&s, rgba);
 	for (unsigned i = 0; i < FENCES; i++) {
@@ -342,22 +243,19 @@ static void test_fences(void)
 		E2E_OK(tg_finish(requests[i], NULL, 0));
 	CU_ASSERT_EQUAL(vm.ring[TG_CONTROL].strays, 0);
 	CU_ASSERT_EQUAL(vm.outstanding, 0);
-	target_finish(&a);
-	target_finish(&b);
+	gl_target_finish(&a);
+	gl_target_finish(&b);
 	tg_vm_close(&vm);
 }
 
 /* A global fence (no ring index) stands behind everything before it. */
 static void test_global_fence(void)
 {
-	struct tg_vm vm;
-	struct target t;
 	struct tg_request *requests[8];
 	struct bn_virgl_stream s;
 	float rgba[4] = {0, 0.25f, 0, 1};
-	if (!guest_open(&vm))
+	if (!begin())
 		return;
-	target_init(&t, &vm, 1, 10);
 	bn_virgl_init(&s, words, WORDS);
 	for (unsigned i = 0; i < 20; i++)
 		bn_virgl_clear(&s, rgba);
@@ -368,8 +266,7 @@ static void test_global_fence(void)
 		CU_ASSERT_TRUE(tg_done(requests[i]));
 		E2E_OK(tg_finish(requests[i], NULL, 0));
 	}
-	target_finish(&t);
-	tg_vm_close(&vm);
+	end();
 }
 
 static bool is_error(uint32_t type)
@@ -379,32 +276,26 @@ static bool is_error(uint32_t type)
 
 static void test_lost_context(void)
 {
-	struct tg_vm vm;
-	struct target good, bad;
+	struct gl_target good, bad;
 	struct bn_virgl_stream s;
-	static uint32_t pixels[W * H], want[W * H];
-	if (!guest_open(&vm))
+	if (!guest_open())
 		return;
-	target_init(&good, &vm, 1, 10);
-	target_init(&bad, &vm, 2, 20);
+	gl_target_init(&good, &vm, 1, 10, W, H);
+	gl_target_init(&bad, &vm, 2, 20, W, H);
 	bn_virgl_init(&s, words, WORDS);
 	bn_virgl_garbage(&s);
-	CU_ASSERT_TRUE(is_error(send(&bad, &s)));
-	CU_ASSERT_TRUE(is_error(clear(&bad, 0xff00ff)));
-	E2E_OK(clear(&good, 0x00ffff));
-	E2E_OK(read_back(&good, pixels));
-	fill(want, 0, W, 0x00ffff);
-	CU_ASSERT_EQUAL(wrong_pixels(pixels, want), 0);
+	CU_ASSERT_TRUE(is_error(gl_target_send(&bad, &s)));
+	CU_ASSERT_TRUE(is_error(gl_target_clear(&bad, 0xff00ff)));
+	E2E_OK(gl_target_clear(&good, 0x00ffff));
+	check_filled(&good, 0x00ffff);
 	/* The driver destroys it and starts again under the same id. */
 	E2E_OK(tg_ctx_destroy(&vm, 2));
-	target_finish(&bad);
-	target_init(&bad, &vm, 2, 21);
-	E2E_OK(clear(&bad, 0x808080));
-	E2E_OK(read_back(&bad, pixels));
-	fill(want, 0, W, 0x808080);
-	CU_ASSERT_EQUAL(wrong_pixels(pixels, want), 0);
-	target_finish(&good);
-	target_finish(&bad);
+	gl_target_finish(&bad);
+	gl_target_init(&bad, &vm, 2, 21, W, H);
+	E2E_OK(gl_target_clear(&bad, 0x808080));
+	check_filled(&bad, 0x808080);
+	gl_target_finish(&good);
+	gl_target_finish(&bad);
 	tg_vm_close(&vm);
 }
 
@@ -412,19 +303,15 @@ static void test_lost_context(void)
 
 static void test_pacing(void)
 {
-	struct tg_vm vm;
-	struct target t;
-	static uint32_t want[W * H];
-	if (!guest_open(&vm))
+	if (!begin())
 		return;
-	target_init(&t, &vm, 1, 10);
 	E2E_OK(tg_set_scanout(&vm, 0, 10, tg_rect(0, 0, W, H)));
 	int64_t shown = e2e_vm_int(&e, "gl", "frames_presented");
 	uint64_t start = tg_now_ns();
 	for (uint32_t i = 0; i < FRAMES; i++) {
-		E2E_OK(clear(&t, i * 0x0a0503));
+		E2E_OK(gl_target_clear(&t, i * 0x0a0503));
 		E2E_OK(tg_finish(tg_flush_async(&vm, 10, tg_rect(0, 0, W, H)), NULL, 0));
-		fill(want, 0, W, i * 0x0a0503);
+		fill(0, W, i * 0x0a0503);
 		if (i % 5 == 0)
 			CU_ASSERT_EQUAL(e2e_differences(&e, "paced", want, 0, 0, W, H), 0);
 	}
@@ -440,29 +327,18 @@ static void test_pacing(void)
 	E2E_OK(tg_set_scanout(&vm, 0, 0, tg_rect(0, 0, 0, 0)));
 	E2E_OK(tg_set_scanout(&vm, 1, 10, tg_rect(0, 0, W, H)));
 	for (uint32_t i = 0; i < 5 * FRAMES; i++) {
-		E2E_OK(clear(&t, i * 0x020305));
+		E2E_OK(gl_target_clear(&t, i * 0x020305));
 		E2E_OK(tg_finish(tg_flush_async(&vm, 10, tg_rect(0, 0, W, H)), NULL, 0));
 	}
-	fill(want, 0, W, (5 * FRAMES - 1) * 0x020305);
+	fill(0, W, (5 * FRAMES - 1) * 0x020305);
 	CU_ASSERT_EQUAL(e2e_differences(&e, "free", want, 0, 0, W, H), 0);
-	target_finish(&t);
-	tg_vm_close(&vm);
-}
-
-static struct tg_request *clear_async(struct target *t, uint32_t colour)
-{
-	struct bn_virgl_stream s;
-	float rgba[4];
-	put_colour(rgba, colour);
-	bn_virgl_init(&s, words, WORDS);
-	bn_virgl_clear(&s, rgba);
-	return tg_submit_3d_async(t->vm, t->ctx, -1, s.words, s.count * 4);
+	end();
 }
 
 /* FRAMES frames as a GL guest makes them: the flush carries no fence; Mesa waits, when it has sent
  * a frame, for the fence of the one before. kernel_waits: Linux since 6.13 also waits for a frame's
  * own fence before it flushes. Returns the time that took, in refresh periods. */
-static double gl_guest(struct tg_vm *vm, struct target *t, bool kernel_waits)
+static double gl_guest(bool kernel_waits)
 {
 	struct tg_request *draws[FRAMES], *flushes[FRAMES];
 	uint64_t start = tg_now_ns();
@@ -470,12 +346,12 @@ static double gl_guest(struct tg_vm *vm, struct target *t, bool kernel_waits)
 		struct virtio_gpu_resource_flush flush = {{.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH},
 			.r = {0, 0, W, H}, .resource_id = 10};
 		struct iovec out = {&flush, sizeof(flush)};
-		draws[i] = clear_async(t, i * 0x0b0407);
+		draws[i] = gl_target_clear_async(&t, i * 0x0b0407);
 		if (i >= 1)
 			CU_ASSERT_TRUE(tg_wait(draws[i - 1]));
 		if (kernel_waits)
 			CU_ASSERT_TRUE(tg_wait(draws[i]));
-		flushes[i] = tg_submit(vm, TG_CONTROL, &out, 1, sizeof(flush.hdr));
+		flushes[i] = tg_submit(&vm, TG_CONTROL, &out, 1, sizeof(flush.hdr));
 	}
 	for (uint32_t i = 0; i < FRAMES; i++) {
 		E2E_OK(tg_finish(draws[i], NULL, 0));
@@ -487,68 +363,54 @@ static double gl_guest(struct tg_vm *vm, struct target *t, bool kernel_waits)
 /* That alone must keep a guest in step with its display. */
 static void test_gl_pacing(void)
 {
-	struct tg_vm vm;
-	struct target t;
-	if (!guest_open(&vm))
+	if (!begin())
 		return;
-	target_init(&t, &vm, 1, 10);
 	E2E_OK(tg_set_scanout(&vm, 0, 10, tg_rect(0, 0, W, H)));
 	for (unsigned kernel_waits = 0; kernel_waits < 2; kernel_waits++) {
-		double periods = gl_guest(&vm, &t, kernel_waits);
+		double periods = gl_guest(kernel_waits);
 		fprintf(stderr, "\n%u frames in %.1f refresh periods%s\n", FRAMES, periods,
 			kernel_waits ? " (Linux 6.13 or newer)" : "");
 		/* Some slack at the start: the first frames fill the pipeline. */
 		CU_ASSERT_TRUE(periods >= FRAMES - 4);
 	}
-	target_finish(&t);
-	tg_vm_close(&vm);
+	end();
 }
 
 /* The cursor does not wait for GL. */
 static void test_cursor_beside_gl(void)
 {
-	struct tg_vm vm;
-	struct target t;
 	struct tg_request *draws[100];
-	if (!guest_open(&vm))
+	if (!begin())
 		return;
-	target_init(&t, &vm, 1, 10);
 	for (uint32_t i = 0; i < 100; i++) {
-		draws[i] = clear_async(&t, i);
+		draws[i] = gl_target_clear_async(&t, i);
 		E2E_OK(tg_cursor_move(&vm, 0, i, i));
 	}
 	for (uint32_t i = 0; i < 100; i++)
 		E2E_OK(tg_finish(draws[i], NULL, 0));
-	target_finish(&t);
-	tg_vm_close(&vm);
+	end();
 }
 
 /* Nothing of one driver's life is left in the next one's. */
 static void test_new_life(void)
 {
-	struct tg_vm vm;
-	struct target t;
-	static uint32_t pixels[W * H];
-	if (!guest_open(&vm))
+	if (!begin())
 		return;
-	target_init(&t, &vm, 1, 10);
-	E2E_OK(clear(&t, 0xabcdef));
-	target_finish(&t);
-	tg_vm_close(&vm);
-	if (!guest_open(&vm))
+	E2E_OK(gl_target_clear(&t, 0xabcdef));
+	end();
+	if (!guest_open())
 		return;
 	CU_ASSERT_TRUE(is_error(tg_unref(&vm, 10)));
 	CU_ASSERT_TRUE(is_error(tg_ctx_destroy(&vm, 1)));
-	target_init(&t, &vm, 1, 10);
-	E2E_OK(read_back(&t, pixels));
+	gl_target_init(&t, &vm, 1, 10, W, H);
+	E2E_OK(gl_target_read(&t, pixels));
 	for (uint32_t i = 0; i < W * H; i++) {
 		if ((pixels[i] & 0xffffff) == 0xabcdef) {
 			CU_FAIL("pixels of the guest before");
 			break;
 		}
 	}
-	target_finish(&t);
-	tg_vm_close(&vm);
+	end();
 }
 
 int main(void)

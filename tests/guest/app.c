@@ -10,33 +10,18 @@
 
 static uint32_t create_picture(struct tg_app *app)
 {
-	struct virtio_gpu_resource_create_3d args = {
-		.resource_id = app->picture,
-		.target = BN_VIRGL_TARGET_2D,
-		.format = BN_VIRGL_FORMAT_B8G8R8A8,
-		.bind = BN_VIRGL_BIND_RENDER_TARGET | BN_VIRGL_BIND_SAMPLER_VIEW |
-			BN_VIRGL_BIND_SCANOUT,
-		.width = app->width,
-		.height = app->height,
-		.depth = 1,
-		.array_size = 1,
-		.flags = BN_VIRGL_RESOURCE_Y_0_TOP,
-	};
+	struct virtio_gpu_resource_create_3d args =
+		tg_gl_picture(app->picture, app->width, app->height);
+
 	return tg_create_3d(app->vm, &args);
 }
 
 static uint32_t create_vertices(struct tg_app *app)
 {
-	struct virtio_gpu_resource_create_3d args = {
-		.resource_id = app->vertices,
-		.target = BN_VIRGL_TARGET_BUFFER,
-		.format = BN_VIRGL_FORMAT_R8,
-		.bind = BN_VIRGL_BIND_VERTEX_BUFFER,
-		.width = TG_APP_QUADS * 6 * sizeof(struct bn_virgl_vertex),
-		.height = 1,
-		.depth = 1,
-		.array_size = 1,
-	};
+	struct virtio_gpu_resource_create_3d args =
+		tg_gl_buffer(app->vertices, BN_VIRGL_BIND_VERTEX_BUFFER,
+			TG_APP_QUADS * 6 * sizeof(struct bn_virgl_vertex));
+
 	return tg_create_3d(app->vm, &args);
 }
 
@@ -109,9 +94,9 @@ void tg_app_begin(struct tg_app *app)
 
 void tg_app_clear(struct tg_app *app, uint32_t colour)
 {
-	const float rgba[4] = {(float)(colour >> 16 & 255) / 255, (float)(colour >> 8 & 255) / 255,
-		(float)(colour & 255) / 255, 1};
+	float rgba[4];
 
+	bn_virgl_colour(rgba, colour);
 	bn_virgl_clear(&app->stream, rgba);
 }
 

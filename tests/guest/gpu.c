@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gpu.h"
+#include "virgl_stream.h"
 
 #define HDR(t, ctx) {.type = (t), .ctx_id = (ctx)}
 
@@ -186,6 +187,36 @@ uint32_t tg_create_3d(struct tg_vm *vm, const struct virtio_gpu_resource_create_
 	struct virtio_gpu_resource_create_3d cmd = *args;
 	cmd.hdr = (struct virtio_gpu_ctrl_hdr)HDR(VIRTIO_GPU_CMD_RESOURCE_CREATE_3D, 0);
 	return command(vm, &cmd, sizeof(cmd));
+}
+
+struct virtio_gpu_resource_create_3d tg_gl_picture(uint32_t res, uint32_t w, uint32_t h)
+{
+	return (struct virtio_gpu_resource_create_3d){
+		.resource_id = res,
+		.target = BN_VIRGL_TARGET_2D,
+		.format = BN_VIRGL_FORMAT_B8G8R8A8,
+		.bind = BN_VIRGL_BIND_RENDER_TARGET | BN_VIRGL_BIND_SAMPLER_VIEW |
+			BN_VIRGL_BIND_SCANOUT,
+		.width = w,
+		.height = h,
+		.depth = 1,
+		.array_size = 1,
+		.flags = BN_VIRGL_RESOURCE_Y_0_TOP,
+	};
+}
+
+struct virtio_gpu_resource_create_3d tg_gl_buffer(uint32_t res, uint32_t bind, uint32_t bytes)
+{
+	return (struct virtio_gpu_resource_create_3d){
+		.resource_id = res,
+		.target = BN_VIRGL_TARGET_BUFFER,
+		.format = BN_VIRGL_FORMAT_R8,
+		.bind = bind,
+		.width = bytes,
+		.height = 1,
+		.depth = 1,
+		.array_size = 1,
+	};
 }
 
 struct tg_request *tg_transfer_3d_async(struct tg_vm *vm, uint32_t type, uint32_t ctx,

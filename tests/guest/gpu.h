@@ -42,6 +42,10 @@ uint32_t tg_ctx_attach(struct tg_vm *vm, uint32_t ctx, uint32_t res);
 uint32_t tg_ctx_detach(struct tg_vm *vm, uint32_t ctx, uint32_t res);
 /* args->hdr is filled in here. */
 uint32_t tg_create_3d(struct tg_vm *vm, const struct virtio_gpu_resource_create_3d *args);
+/* For tg_create_3d(): a picture that GL draws into and displays show, its first row on top; a
+ * buffer of so many bytes, bind as in virgl_stream.h. */
+struct virtio_gpu_resource_create_3d tg_gl_picture(uint32_t res, uint32_t w, uint32_t h);
+struct virtio_gpu_resource_create_3d tg_gl_buffer(uint32_t res, uint32_t bind, uint32_t bytes);
 /* type: VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D or _FROM_HOST_3D; args->hdr is filled in here. */
 struct tg_request *tg_transfer_3d_async(struct tg_vm *vm, uint32_t type, uint32_t ctx,
 	const struct virtio_gpu_transfer_host_3d *args);

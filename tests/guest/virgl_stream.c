@@ -152,6 +152,14 @@ void bn_virgl_set_viewport(struct bn_virgl_stream *s, uint32_t width, uint32_t h
 	put_float(s, 0.5f);
 }
 
+void bn_virgl_colour(float rgba[4], uint32_t colour)
+{
+	rgba[0] = (float)(colour >> 16 & 255) / 255;
+	rgba[1] = (float)(colour >> 8 & 255) / 255;
+	rgba[2] = (float)(colour & 255) / 255;
+	rgba[3] = 1;
+}
+
 void bn_virgl_clear(struct bn_virgl_stream *s, const float rgba[4])
 {
 	command(s, CCMD_CLEAR, 0, 8);

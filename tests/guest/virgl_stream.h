@@ -71,6 +71,8 @@ void bn_virgl_destroy_object(struct bn_virgl_stream *s, uint32_t type, uint32_t 
 /* One colour buffer, no depth. surface 0: none. */
 void bn_virgl_set_framebuffer(struct bn_virgl_stream *s, uint32_t surface);
 void bn_virgl_set_viewport(struct bn_virgl_stream *s, uint32_t width, uint32_t height);
+/* Of 0x00RRGGBB, opaque. */
+void bn_virgl_colour(float rgba[4], uint32_t colour);
 /* Clears colour buffer 0. */
 void bn_virgl_clear(struct bn_virgl_stream *s, const float rgba[4]);
 /* Writes len bytes at byte `offset` of a buffer resource. */
