@@ -9,6 +9,10 @@
 #   priority   one batch at a time, the safety VM first
 #   reserve    Binnacle
 #
+# Beside each run a program that only sleeps, with the highest real-time priority on each processor, says when the machine itself ran nobody
+# (bench/stalls.c). Each missed refresh is put beside that: a frame that the machine withheld at least as much time from as it was late is
+# counted apart, and stays counted as missed.
+#
 # BINNACLE_BENCH_SECONDS overrides 600 s (--quick: 60 s) for each policy, BINNACLE_BENCH_POLICIES which ones are run.
 . "$top/bench/vms.sh"
 "$top/tools/uml"
@@ -97,7 +101,17 @@ measure() {
 	fi
 	prefer "${guest_pids[0]}"
 	sleep $warm_up
+	local stalls_pid='' events_pid=''
+	: >"$run_dir/$policy.stalls"
+	if [ -n "$can_realtime" ]; then
+		"$build/bench/stalls" --over 1 >"$run_dir/$policy.stalls" &
+		stalls_pid=$!
+	fi
+	ctl events --follow --json >"$run_dir/$policy.events" 2>/dev/null &
+	events_pid=$!
 	ctl reset >/dev/null
+	local begun_ns
+	begun_ns=$(awk '{ printf "%.0f", $1 * 1e9 }' /proc/uptime)
 	local samples=$run_dir/$policy.samples
 	# Twice in the time that the last 60 frames of a VM take at most, so that the list of frame times has no hole.
 	end=$(($(date +%s%N) + seconds * 1000000000))
@@ -107,7 +121,13 @@ measure() {
 		sleep 0.6
 	done
 	ctl trace --last --seconds 5 "$run_dir/$policy.trace" >/dev/null 2>&1 || true
-	ctl events >"$run_dir/$policy.events" 2>/dev/null || true
+	kill "$events_pid" 2>/dev/null || true
+	wait "$events_pid" 2>/dev/null || true
+	if [ -n "$stalls_pid" ]; then
+		kill "$stalls_pid" 2>/dev/null || true
+		wait "$stalls_pid" || true
+	fi
+	explain "$begun_ns" "$run_dir/$policy.stalls" "$run_dir/$policy.events" >"$run_dir/$policy.explained"
 	if [ -n "${BINNACLE_BENCH_KEEP:-}" ]; then
 		mkdir -p "$BINNACLE_BENCH_KEEP"
 		cp "$run_dir"/"$policy".* "$run_dir"/*.console "$run_dir/binnacled.log" "$BINNACLE_BENCH_KEEP/"
@@ -119,15 +139,30 @@ measure() {
 	service_stop || say "  binnacled did not stop cleanly" >&2
 }
 
+# explain BEGUN_NS STALLS EVENTS: the stalls of the machine, and the missed frames beside them, as one object. A frame's way ends with its event.
+explain() {
+	jq -nc --argjson begun "$1" --slurpfile stalls "$2" --slurpfile events "$3" '
+		[$stalls[] | select(.from_ns and .to_ns >= $begun)] as $s |
+		[$events[] | (.events // [.event // .])[] | select(.kind == "missed" and .vm == "cluster" and .time_ns >= $begun) |
+			(.text | capture("^missed (?<n>[0-9]+) refresh.* because of the (?<cause>[a-z]+): (?<late>[0-9.]+) ms too late, (?<way>[0-9.]+) ms from release")) as $t |
+			{time_ns, missed: ($t.n | tonumber), cause: $t.cause, late_ms: ($t.late | tonumber), way_ms: ($t.way | tonumber), text}] |
+		map(. as $m | ($m.time_ns - $m.way_ms * 1e6) as $from |
+			. + {stalled_ms: ([$s | group_by(.cpu)[] | map(([.to_ns, $m.time_ns] | min) - ([.from_ns, $from] | max) | select(. > 0)) | (add // 0) / 1e6] | max // 0)} |
+			. + {machine: (.stalled_ms > 0 and .stalled_ms >= .late_ms)}) as $misses |
+		{misses: $misses, told: ([$misses[].missed] | add // 0), machine: ([$misses[] | select(.machine) | .missed] | add // 0),
+		 stalls: {watched: ($stalls | length > 0), count: ($s | length), over_5_ms: ([$s[] | select(.to_ns - .from_ns >= 5e6)] | length),
+			max_ms: (([$s[] | .to_ns - .from_ns] | max // 0) / 1e6), sum_ms: (($s | group_by(.cpu) | map(map(.to_ns - .from_ns) | add) | max // 0) / 1e6)}}'
+}
+
 # summarise POLICY: its samples as one object. The frame times of the cluster are put together from the samples' last 60 each.
 summarise() {
-	jq -sc --arg policy "$1" '
+	jq -sc --arg policy "$1" --slurpfile explained "$run_dir/$1.explained" '
 		def vm($s; $n): $s.vms[] | select(.name == $n);
 		(.[0]) as $a | (.[-1]) as $b | (($b.t - $a.t) / 1e9) as $seconds |
 		(reduce .[] as $s ({seen: 0, times: []}; (vm($s; "cluster").frame) as $f | ($f.count - .seen) as $new |
 			.times += (if $new > 0 then $f.recent_ms[-([$new, ($f.recent_ms | length)] | min):] else [] end) | .seen = $f.count) | .times) as $times |
 		(vm($b; "cluster")) as $c |
-		{policy: $policy, seconds: $seconds, frame: ($c.frame | del(.recent_ms)), scheduler: $c.scheduler, core: $b.scheduler,
+		{policy: $policy, seconds: $seconds, frame: ($c.frame | del(.recent_ms)), scheduler: $c.scheduler, core: $b.scheduler, explained: $explained[0],
 		 seen: ($times | length),
 		 histogram: ($times | map(. * 10 | floor) | group_by(.) | map([.[0] / 10, length])),
 		 exact: (($times | sort) as $t | ($t | length) as $n | if $n == 0 then null else
@@ -179,6 +214,11 @@ jq -r '.rows[] | [.policy, (.vms[] | "\(.name) \(if .name == "hostile" then "\(.
 	"$run_dir/result.json" | awk -F'\t' '{ printf "%-10s", $1; for (i = 2; i <= NF; i++) printf "  %-30s", $i; print "" }'
 say
 jq -r '.rows[] | select(.frame.misses > 0) | "\(.policy): missed because of \(.frame.miss_causes | to_entries | map("\(.key) \(.value)") | join(", "))"' "$run_dir/result.json"
+if [ -n "$can_realtime" ]; then
+	say "the machine itself: times that it ran nobody for more than 1 ms (5 ms, longest), and missed refreshes in which that was as long as the frame was late"
+	jq -r '.rows[] | .explained as $e | "\(.policy): \($e.stalls.count) (\($e.stalls.over_5_ms), \($e.stalls.max_ms * 10 | round / 10) ms); \($e.machine) of \($e.told) missed"' "$run_dir/result.json"
+	jq -r '.rows[] | select(.policy == "reserve") | .explained.misses[] | select(.machine | not) | "  not the machine: \(.text), it withheld \(.stalled_ms * 100 | round / 100) ms"' "$run_dir/result.json" | head -n 40
+fi
 jq -r '.ratios | to_entries[] | select(.value != null) | "\(.key): \(.value * 1000 | round / 1000)"' "$run_dir/result.json"
 
 plot=()

@@ -37,8 +37,12 @@ static void add_spans(const struct bn_frame_record *r, const struct bn_monitor_f
 	bn_trace_add(r->trace, BN_TRACE_FRAME, r->vm, begin, f->present_ns, f->missed, f->cause);
 	if (begin < f->queued_ns)
 		bn_trace_add(r->trace, BN_TRACE_GUEST, r->vm, begin, f->queued_ns, 0, 0);
-	if (f->done_ns < f->present_ns)
-		bn_trace_add(r->trace, BN_TRACE_DISPLAY, r->vm, f->done_ns, f->present_ns, 0, 0);
+	/* Stock guests flush when they have seen that the frame is done: that way is theirs. */
+	uint64_t complete = f->done_ns > f->flush_ns ? f->done_ns : f->flush_ns;
+	if (f->gpu_work && f->done_ns < complete)
+		bn_trace_add(r->trace, BN_TRACE_GUEST, r->vm, f->done_ns, complete, 0, 0);
+	if (complete < f->present_ns)
+		bn_trace_add(r->trace, BN_TRACE_DISPLAY, r->vm, complete, f->present_ns, 0, 0);
 	/* Where the first refresh was that it should have been on. */
 	uint64_t missed = f->release_ns + f->period_ns;
 	if (f->missed)
@@ -59,11 +63,12 @@ static void find_out_why(struct bn_frame_record *r, struct bn_monitor_frame *f)
 	if (!r->monitor->target.budget_ns)
 		return;
 	bn_events_add(r->events, r->vm, BN_EVENT_MISSED,
-		"missed %u refresh%s because of the %s: %.2f ms from release to display, first "
-		"batch after %.2f, waited %.2f, GPU %.2f, shown %.2f after it was done",
+		"missed %u refresh%s because of the %s: %.2f ms too late, %.2f ms from release to "
+		"display, first batch after %.2f, waited %.2f, GPU %.2f, done after %.2f, flushed "
+		"after %.2f",
 		f->missed, f->missed == 1 ? "" : "es", bn_miss_cause_name(f->cause),
-		ms(f->present_ns - f->release_ns), ms(f->queued_ns - f->release_ns),
-		ms(f->wait_ns), ms(f->gpu_ns), ms(f->present_ns - f->done_ns));
+		ms(f->late_ns), ms(f->present_ns - f->release_ns), ms(f->queued_ns - f->release_ns),
+		ms(f->wait_ns), ms(f->gpu_ns), ms(f->done_ns - f->release_ns), ms(f->flush_ns - f->release_ns));
 }
 
 static void tell_over_bound(const struct bn_frame_record *r, const struct bn_monitor_frame *f)
