@@ -130,7 +130,7 @@ static int signal_polled(int fd)
 	return 0;
 }
 
-static int signal_eventfd(int fd)
+int bn_event_signal_own(int fd)
 {
 	const uint64_t one = 1;
 	if (write(fd, &one, sizeof(one)) >= 0)
@@ -175,7 +175,7 @@ int bn_notifier_signal(const struct bn_notifier *n)
 		return -EBADF;
 	switch (n->kind) {
 	case BN_NOTIFIER_EVENTFD:
-		return signal_eventfd(n->fd);
+		return bn_event_signal_own(n->fd);
 	case BN_NOTIFIER_SOCKET:
 		return signal_socket(n->fd);
 	case BN_NOTIFIER_POLLED:

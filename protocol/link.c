@@ -20,7 +20,7 @@ static_assert(sizeof(struct bn_link_hello) == 72, "hello");
 static_assert(sizeof(struct bn_link_display) == 40, "display");
 static_assert(sizeof(struct bn_link_region) == 32, "region");
 static_assert(sizeof(struct bn_link_vring) == 48, "vring");
-static_assert(sizeof(struct bn_link_presented) == 24, "presented");
+static_assert(sizeof(struct bn_link_presented) == 32, "presented");
 static_assert(
 	sizeof(struct bn_link_ready) == 32 + 16 * BN_LINK_CAPSETS + 2 * BN_LINK_TEXT, "ready");
 static_assert(sizeof(struct bn_link_ack) == 16, "ack");

@@ -23,7 +23,7 @@ void bn_arbiter_emit(struct bn_arbiter *a, enum bn_arbiter_event_kind kind, unsi
 		a->event_first++;
 	a->events[a->event_next++ % BN_ARBITER_EVENTS] = (struct bn_arbiter_event){
 		.kind = kind, .vm = vm, .time_ns = now, .value_ns = value, .limit_ns = limit};
-	bn_event_signal(a->event_fd);
+	bn_event_signal_own(a->event_fd);
 }
 
 static bool next_event(struct bn_arbiter *a, struct bn_arbiter_event *event)
@@ -187,7 +187,7 @@ void bn_arbiter_destroy(struct bn_arbiter *a)
 	pthread_mutex_lock(&a->lock);
 	a->quit = true;
 	pthread_mutex_unlock(&a->lock);
-	bn_event_signal(a->control);
+	bn_event_signal_own(a->control);
 	pthread_join(a->thread, NULL);
 	for (unsigned i = 0; i < BN_POLICY_VMS_MAX; i++) {
 		bn_arbiter_pages_forget(&a->vm[i]);

@@ -18,7 +18,18 @@ static uint64_t begin(struct bn_arbiter *a)
 static void end(struct bn_arbiter *a)
 {
 	pthread_mutex_unlock(&a->lock);
-	bn_event_signal(a->control);
+	bn_event_signal_own(a->control);
+}
+
+/* Whether a decision is due if something changes: leases that nobody asks for stay what they are. */
+static bool anybody_waits(const struct bn_arbiter *a)
+{
+	for (uint64_t m = a->attached; m; m &= m - 1) {
+		const struct bn_arbiter_vm_state *v = &a->vm[bn_arbiter_first(m)];
+		if (v->asking || (v->holding && v->kind == BN_GRANT_FRAME))
+			return true;
+	}
+	return false;
 }
 
 /* ---- parameters ---- */
@@ -218,7 +229,10 @@ void bn_arbiter_released(struct bn_arbiter *a, unsigned vm, uint64_t release_ns)
 		BN_PAGE_PUT_SEQ(v, release_ns, release_ns);
 	if (v->known)
 		bn_policy_release(a->policy, vm, release_ns, now);
-	end(a);
+	bool news = anybody_waits(a);
+	pthread_mutex_unlock(&a->lock);
+	if (news) /* one wake-up less for each refresh of a VM that is alone */
+		bn_event_signal_own(a->control);
 }
 
 uint64_t bn_arbiter_stalled(struct bn_arbiter *a, uint64_t from_ns, uint64_t to_ns)
@@ -282,7 +296,7 @@ void bn_arbiter_stats(struct bn_arbiter *a, unsigned vm, struct bn_arbiter_stats
 	out->attached = v->attached;
 	pthread_mutex_unlock(&a->lock);
 	if (news) /* the thread decides what follows from it */
-		bn_event_signal(a->control);
+		bn_event_signal_own(a->control);
 }
 
 void bn_arbiter_reset_figures(struct bn_arbiter *a, unsigned vm)

@@ -24,8 +24,13 @@ struct packet {
 };
 
 struct bn_renderer_link {
+	struct wl_event_loop *loop;
 	struct wl_event_source *source; /* NULL once closed */
 	int fd;
+	/* A RELEASE that waits for the PRESENTED it usually comes with, until the turn of the loop ends;
+	 * 0: none. */
+	uint64_t released;
+	struct wl_event_source *idle; /* while there is one */
 	uint32_t next_seq;
 	struct wl_list queue; /* packet.link */
 	size_t queued_bytes, queued_messages;
@@ -44,8 +49,20 @@ static void packet_destroy(struct packet *p)
 	free(p);
 }
 
+/* The one that was held back, or 0; it is not any more. */
+static uint64_t take_released(struct bn_renderer_link *link)
+{
+	uint64_t id = link->released;
+	if (link->idle)
+		wl_event_source_remove(link->idle);
+	link->idle = NULL;
+	link->released = 0;
+	return id;
+}
+
 void bn_renderer_link_close(struct bn_renderer_link *link)
 {
+	take_released(link);
 	if (link->source)
 		wl_event_source_remove(link->source);
 	link->source = NULL;
@@ -119,8 +136,9 @@ static int handle_fd(int fd, uint32_t mask, void *data)
 		flush_queue(link);
 	if (!link->source)
 		return 0;
-	/* What was sent before a hang-up is still read: the last words are often the reason. */
-	for (int i = 0; i < BATCH && read_one(link); i++)
+	/* What was sent before a hang-up is still read: the last words are often the reason. Behind a frame
+	 * there is nothing as a rule: that is not worth a look. */
+	for (int i = 0; i < BATCH && read_one(link) && link->in.header.type != BN_LINK_FRAME; i++)
 		;
 	return 0;
 }
@@ -140,6 +158,7 @@ int bn_renderer_link_create(struct bn_renderer_link **out, struct wl_event_loop 
 		bn_fd_close(&fd);
 		return -ENOMEM;
 	}
+	link->loop = loop;
 	link->fd = fd;
 	link->next_seq = 1;
 	link->listener = listener;
@@ -193,8 +212,8 @@ static int enqueue(
 	return 0;
 }
 
-int bn_renderer_link_send(struct bn_renderer_link *link, enum bn_link_type type,
-	const void *payload, size_t size, const int *fds, size_t nfds, uint32_t *seq)
+static int send_now(struct bn_renderer_link *link, enum bn_link_type type, const void *payload,
+	size_t size, const int *fds, size_t nfds, uint32_t *seq)
 {
 	if (!link->source)
 		return -EPIPE;
@@ -221,4 +240,50 @@ int bn_renderer_link_send(struct bn_renderer_link *link, enum bn_link_type type,
 		}
 	}
 	return enqueue(link, bytes, size, fds, nfds);
+}
+
+static int send_released(struct bn_renderer_link *link)
+{
+	const struct bn_link_u64 message = {.value = take_released(link)};
+	if (message.value == 0)
+		return 0;
+	return send_now(link, BN_LINK_RELEASE, &message, sizeof(message), NULL, 0, NULL);
+}
+
+static void handle_idle(void *data)
+{
+	struct bn_renderer_link *link = data;
+	link->idle = NULL;
+	send_released(link);
+}
+
+static int hold_release(struct bn_renderer_link *link, const struct bn_link_u64 *message)
+{
+	int ret = send_released(link);
+	if (ret < 0)
+		return ret;
+	link->idle = wl_event_loop_add_idle(link->loop, handle_idle, link);
+	link->released = message->value;
+	return link->idle ? 0 : send_released(link);
+}
+
+static int send_presented(struct bn_renderer_link *link, const struct bn_link_presented *message)
+{
+	struct bn_link_presented both = *message;
+	both.released = take_released(link);
+	return send_now(link, BN_LINK_PRESENTED, &both, sizeof(both), NULL, 0, NULL);
+}
+
+int bn_renderer_link_send(struct bn_renderer_link *link, enum bn_link_type type,
+	const void *payload, size_t size, const int *fds, size_t nfds, uint32_t *seq)
+{
+	if (!link->source)
+		return -EPIPE;
+	if (type == BN_LINK_RELEASE && size == sizeof(struct bn_link_u64))
+		return hold_release(link, payload);
+	if (type == BN_LINK_PRESENTED && size == sizeof(struct bn_link_presented))
+		return send_presented(link, payload);
+	/* Nothing overtakes it: a renderer that is to stop may need it for that. */
+	int ret = send_released(link);
+	return ret < 0 ? ret : send_now(link, type, payload, size, fds, nfds, seq);
 }

@@ -43,7 +43,8 @@ void bn_renderer_link_drain(struct bn_renderer_link *link);
 
 /* Sends or queues one message; fds stay the caller's. seq (may be NULL) gets its number. 0,
  * -EPIPE when the link is or just became closed or its other end is gone, -EINVAL for a payload
- * that no message of ours has. */
+ * that no message of ours has. A RELEASE goes with the PRESENTED that follows it in the same turn of the
+ * loop, as one message; it is never overtaken, and not held for longer than the turn. */
 int bn_renderer_link_send(struct bn_renderer_link *link, enum bn_link_type type,
 	const void *payload, size_t size, const int *fds, size_t nfds, uint32_t *seq);
 

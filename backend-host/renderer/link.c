@@ -137,7 +137,8 @@ void bn_link_listen(struct bn_renderer *r, bool on)
 	update_mask(r, on);
 }
 
-/* False when there is nothing (more) to read. */
+/* False when there is nothing (more) to read, or as a rule nothing: what follows a PRESENTED, which there is
+ * for each frame, is the next one. The loop comes back if it is wrong. */
 static bool read_one(struct bn_renderer *r)
 {
 	union {
@@ -163,7 +164,7 @@ static bool read_one(struct bn_renderer *r)
 		return false;
 	}
 	bn_link_handle(r, &msg.header, payload, fds, nfds);
-	return !r->quit && !r->stop.pending;
+	return !r->quit && !r->stop.pending && msg.header.type != BN_LINK_PRESENTED;
 }
 
 static int handle_link(int fd, uint32_t mask, void *data)

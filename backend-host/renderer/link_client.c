@@ -184,7 +184,10 @@ static void handle_stop(struct bn_renderer *r, const struct bn_link_header *head
 static void handle_presented(struct bn_renderer *r, const struct bn_link_header *header,
 	const void *payload, int *fds, size_t nfds)
 {
-	bn_scanout_presented(r->dev, payload);
+	const struct bn_link_presented *m = payload;
+
+	bn_scanout_released(r->dev, m->released);
+	bn_scanout_presented(r->dev, m);
 }
 
 static void handle_release(struct bn_renderer *r, const struct bn_link_header *header,

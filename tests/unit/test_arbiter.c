@@ -500,6 +500,47 @@ static void test_bells(void)
 
 /* ---- what the main thread asks ---- */
 
+static uint64_t wakeups(void)
+{
+	struct bn_arbiter_totals totals;
+	bn_arbiter_totals(arbiter, &totals);
+	return totals.wakeups;
+}
+
+/* A refresh while nobody waits for the GPU decides nothing, and wakes nobody. */
+static void test_release(void)
+{
+	const struct timespec moment = {.tv_nsec = MS};
+	begin_two(BN_POLICY_NONE, false); /* nothing is due by time there */
+	gain(&a);
+	uint64_t before = wakeups();
+	for (unsigned i = 0; i < 20; i++) {
+		bn_arbiter_released(arbiter, 0, bn_now_ns());
+		nanosleep(&moment, NULL);
+	}
+	CU_ASSERT_EQUAL(wakeups(), before);
+	/* What is behind them is heard. */
+	gain(&b);
+	CU_ASSERT(wakeups() > before);
+	end_two();
+}
+
+/* With somebody who waits for a budget the thread has to look. */
+static void test_release_awaited(void)
+{
+	begin_two(BN_POLICY_FIFO, false);
+	gain(&a);
+	fake_ask(&b, MS);
+	CU_ASSERT_FALSE(fake_granted(&b, 20));
+	uint64_t before = wakeups(), end_ns = bn_now_ns() + LONG_MS * MS;
+	while (wakeups() == before && bn_now_ns() < end_ns)
+		bn_arbiter_released(arbiter, 1, bn_now_ns());
+	CU_ASSERT(wakeups() > before);
+	fake_return(&a);
+	CU_ASSERT_TRUE(fake_granted(&b, LONG_MS));
+	end_two();
+}
+
 static void test_admission(void)
 {
 	struct bn_arbiter_vm cluster = plain, now;
@@ -603,6 +644,8 @@ int main(void)
 		{"processor time without a grant", test_burns},
 		{"a page full of lies", test_lies},
 		{"a bell that never stops", test_bells},
+		{"a refresh that nobody waits for", test_release},
+		{"a refresh that somebody waits for", test_release_awaited},
 		{"admission refuses what breaks a guarantee", test_admission},
 		{"held and let go", test_hold},
 		{"32 renderers", test_many},

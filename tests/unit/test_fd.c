@@ -98,8 +98,14 @@ static void test_eventfd(void)
 	bn_event_signal(fd);
 	CU_ASSERT_TRUE(bn_event_drain(fd));
 	CU_ASSERT_FALSE(bn_event_drain(fd));
+	uint64_t full = UINT64_MAX - 1;
+	CU_ASSERT_EQUAL(bn_event_signal_own(fd), 0);
+	CU_ASSERT_TRUE(bn_event_drain(fd));
+	CU_ASSERT_EQUAL(write(fd, &full, sizeof(full)), 8);
+	CU_ASSERT_EQUAL(bn_event_signal_own(fd), 0);
 	bn_fd_close(&fd);
 	CU_ASSERT_EQUAL(bn_event_signal(-1), -EBADF);
+	CU_ASSERT_EQUAL(bn_event_signal_own(-1), -EBADF);
 }
 
 /* A VMM may hand over a blocking eventfd whose counter it has filled. */

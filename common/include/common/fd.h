@@ -41,6 +41,8 @@ int bn_fd_set_nonblock(int fd, bool nonblock);
  * are sockets). Never blocks: a full counter or socket already says what we wanted to say.
  * Returns 0 or -errno. */
 int bn_event_signal(int fd);
+/* The same in one system call, for an eventfd that nobody else has and that does not block. */
+int bn_event_signal_own(int fd);
 
 /* A call fd that somebody else gave us, and what it was found to be: so that telling it takes one
  * system call. All zero with fd -1 is "none". */

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BN_LINK_VERSION 2u
+#define BN_LINK_VERSION 3u
 #define BN_LINK_SCANOUTS 16u	/* VIRTIO_GPU_MAX_SCANOUTS */
 #define BN_LINK_CAPSETS 8u
 #define BN_LINK_QUEUES 2u	/* control, cursor */
@@ -114,6 +114,7 @@ struct bn_link_presented {
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 	uint32_t scanout;
 	uint32_t reserved;
+	uint64_t released; /* buffer id: as RELEASE, before the rest is looked at; 0: none */
 };
 
 struct bn_link_capset {
