@@ -15,6 +15,8 @@
 #define EXPECTED_REFRESHES 2
 /* After a display was unplugged, until its CRTC is switched off: for the flip that was under way. */
 #define OFF_NS (50 * BN_NS_PER_MS)
+/* bn_kms_output.latch_ns: it is decided when this turn of the loop is over, with all that it brings. */
+#define SOON 1u
 /* Until it is looked again whether the writeback hardware can bear another commit. */
 #define HOLD_NS (2 * BN_NS_PER_MS)
 
@@ -43,20 +45,20 @@ static bool has_new_frame(struct bn_layer *layer)
 	return layer->queued > 0 && bn_layer_queued(layer, layer->queued - 1)->commit == 0;
 }
 
-/* Whether some layer is likely to bring a frame before the next vblank, beside those that have. */
-static bool more_is_expected(const struct bn_kms_output *ko, uint64_t now)
+/* When the last frame came of the layers that have no new one; 0: there are none. */
+static uint64_t last_of_others(const struct bn_kms_output *ko)
 {
-	uint64_t lately = EXPECTED_REFRESHES * bn_pacer_period(&ko->output->pacer);
+	uint64_t last = 0;
 	struct bn_layer *layer;
 
 	wl_list_for_each(layer, &ko->output->layers, link)
 	{
 		const struct bn_kms_layer *kl = layer->impl_data;
 
-		if (kl && kl->last_ns != 0 && now - kl->last_ns < lately && !has_new_frame(layer))
-			return true;
+		if (kl && kl->last_ns > last && !has_new_frame(layer))
+			last = kl->last_ns;
 	}
-	return false;
+	return last;
 }
 
 static uint64_t margin(const struct bn_kms_output *ko)
@@ -65,6 +67,22 @@ static uint64_t margin(const struct bn_kms_output *ko)
 	uint64_t wanted = MARGIN_NS + 2 * ko->cost_ns;
 
 	return wanted < period / 2 ? wanted : period / 2;
+}
+
+/* When to commit what is there; 0: at once. Some layer is likely to bring a frame before the next vblank, beside
+ * those that have, when it did lately. */
+static uint64_t latch_time(const struct bn_kms_output *ko)
+{
+	const struct bn_pacer *pacer = &ko->output->pacer;
+	uint64_t last = ko->modeset ? 0 : last_of_others(ko), now, vblank;
+
+	if (last == 0)
+		return 0;
+	now = bn_pacer_now(pacer);
+	vblank = bn_pacer_vblank_after(pacer, now);
+	if (now - last >= EXPECTED_REFRESHES * bn_pacer_period(pacer) || vblank - now <= margin(ko))
+		return 0;
+	return vblank - margin(ko);
 }
 
 static void earliest(uint64_t *deadline, uint64_t ns)
@@ -101,26 +119,19 @@ static bool wants_commit(const struct bn_kms_output *ko)
 	       (ko->dirty || ko->modeset || bn_output_unlatched(ko->output));
 }
 
-static void commit(struct bn_kms_output *ko, uint64_t now)
+static void commit(struct bn_kms_output *ko)
 {
 	if (bn_kms_writeback_hold(ko))
-		ko->latch_ns = now + HOLD_NS;
+		ko->latch_ns = bn_pacer_now(&ko->output->pacer) + HOLD_NS;
 	else
 		bn_kms_commit(ko);
 }
 
 void bn_kms_output_go_on(struct bn_kms_output *ko)
 {
-	struct bn_output *output = ko->output;
-	uint64_t now = bn_pacer_now(&output->pacer), vblank;
-
 	if (wants_commit(ko)) {
-		vblank = bn_pacer_vblank_after(&output->pacer, now);
-		ko->latch_ns = now;
-		if (!ko->modeset && more_is_expected(ko, now) && vblank - now > margin(ko))
-			ko->latch_ns = vblank - margin(ko);
-		if (ko->latch_ns == now)
-			bn_output_soon(output);
+		ko->latch_ns = SOON;
+		bn_output_soon(ko->output);
 	}
 	bn_kms_output_arm(ko);
 }
@@ -129,9 +140,19 @@ static void kms_schedule(struct bn_output *output)
 {
 	struct bn_kms_output *ko = bn_kms_output_of(output);
 
+	/* It is asked already: a scanout brings its frame to one layer after the other. */
+	if (output->idle && ko->latch_ns == SOON)
+		return;
 	if (output->config.free_running && bn_output_unlatched(output))
 		bn_output_soon(output);
 	bn_kms_output_go_on(ko);
+}
+
+static void commit_in_time(struct bn_kms_output *ko)
+{
+	ko->latch_ns = latch_time(ko);
+	if (ko->latch_ns == 0)
+		commit(ko);
 }
 
 /* Everybody is told at once; the display follows as fast as it can. */
@@ -152,7 +173,9 @@ static void kms_soon(struct bn_output *output)
 	if (output->config.free_running)
 		run_free(ko);
 	if (wants_commit(ko))
-		commit(ko, bn_pacer_now(&output->pacer));
+		commit_in_time(ko);
+	else if (ko->latch_ns == SOON)
+		ko->latch_ns = 0;
 	bn_kms_output_arm(ko);
 }
 
@@ -176,6 +199,18 @@ static void try_off(struct bn_kms_output *ko, uint64_t now)
 		bn_kms_commit_off(ko);
 }
 
+static void commit_if_due(struct bn_kms_output *ko, uint64_t now)
+{
+	if (ko->retry_ns != 0 && now >= ko->retry_ns)
+		commit(ko);
+	else if (ko->stuck || ko->latch_ns == 0 || now < ko->latch_ns)
+		return;
+	else if (ko->latch_ns == SOON)
+		commit_in_time(ko);
+	else
+		commit(ko);
+}
+
 static void kms_tick(struct bn_output *output, uint64_t now)
 {
 	struct bn_kms_output *ko = bn_kms_output_of(output);
@@ -191,10 +226,8 @@ static void kms_tick(struct bn_output *output, uint64_t now)
 	if (ko->capture_ns != 0 && now >= ko->capture_ns && !is_virtual(ko) && ko->serial == 0 &&
 		ko->retry_ns == 0)
 		ko->latch_ns = now;
-	if (bn_kms_output_on(ko) && ko->serial == 0 &&
-		((ko->retry_ns != 0 && now >= ko->retry_ns) ||
-			(!ko->stuck && ko->latch_ns != 0 && now >= ko->latch_ns)))
-		commit(ko, now);
+	if (bn_kms_output_on(ko) && ko->serial == 0)
+		commit_if_due(ko, now);
 	bn_kms_output_arm(ko);
 }
 

@@ -27,7 +27,8 @@ struct bn_pacer {
 	struct bn_clock clock;
 	uint64_t origin_ns;
 	uint32_t refresh_mhz;
-	uint64_t deadline_ns; /* 0: not armed */
+	uint64_t deadline_ns; /* 0: none */
+	uint64_t armed_ns;    /* when the timer rings: at the deadline, or at one that was there; 0: never */
 	int timer_fd;         /* -1: driven by hand */
 	struct wl_event_source *source;
 	void (*fire)(void *data, uint64_t now_ns);
@@ -53,6 +54,8 @@ void bn_pacer_disarm(struct bn_pacer *pacer);
 void bn_pacer_set(struct bn_pacer *pacer, uint64_t deadline_ns);
 /* Fires if the deadline has come. For the timer, and for tests. */
 void bn_pacer_run(struct bn_pacer *pacer);
+/* The timer has rung: fires, if there is a deadline still. */
+void bn_pacer_expired(struct bn_pacer *pacer);
 
 /* A kind of output. start, layer_finish and resize may be NULL, the others not. */
 struct bn_output_impl {

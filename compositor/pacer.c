@@ -51,20 +51,31 @@ uint64_t bn_pacer_vblank_after(const struct bn_pacer *pacer, uint64_t ns)
 	return vblank_time(pacer, vblank_index(pacer, ns) + 1);
 }
 
-static void set_timer(struct bn_pacer *pacer, uint64_t deadline_ns)
+static void arm_timer(struct bn_pacer *pacer)
 {
 	struct itimerspec spec = {
 		.it_value =
 			{
-				.tv_sec = (time_t)(deadline_ns / BN_NS_PER_S),
-				.tv_nsec = (long)(deadline_ns % BN_NS_PER_S),
+				.tv_sec = (time_t)(pacer->deadline_ns / BN_NS_PER_S),
+				.tv_nsec = (long)(pacer->deadline_ns % BN_NS_PER_S),
 			},
 	};
 
+	pacer->armed_ns = pacer->deadline_ns;
+	if (pacer->timer_fd < 0 ||
+		timerfd_settime(pacer->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0)
+		return;
+	bn_error("output timer: timerfd_settime: %m");
+	pacer->armed_ns = 0;
+}
+
+/* Without a deadline the timer is left as it is: most come back as they were with the next frame, and one that
+ * does not costs a wake-up that finds nothing to do, once. */
+static void set_timer(struct bn_pacer *pacer, uint64_t deadline_ns)
+{
 	pacer->deadline_ns = deadline_ns;
-	if (pacer->timer_fd >= 0 &&
-		timerfd_settime(pacer->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) < 0)
-		bn_error("output timer: timerfd_settime: %m");
+	if (deadline_ns != 0 && deadline_ns != pacer->armed_ns)
+		arm_timer(pacer);
 }
 
 void bn_pacer_arm(struct bn_pacer *pacer, uint64_t deadline_ns)
@@ -98,6 +109,12 @@ void bn_pacer_run(struct bn_pacer *pacer)
 	pacer->fire(pacer->data, now);
 }
 
+void bn_pacer_expired(struct bn_pacer *pacer)
+{
+	pacer->armed_ns = 0;
+	bn_pacer_run(pacer);
+}
+
 static int handle_timer(int fd, uint32_t mask, void *data)
 {
 	uint64_t expirations;
@@ -105,7 +122,7 @@ static int handle_timer(int fd, uint32_t mask, void *data)
 	/* Armed anew since it expired: nothing to read, the next wake-up is on its way. */
 	if (read(fd, &expirations, sizeof(expirations)) < 0)
 		return 0;
-	bn_pacer_run(data);
+	bn_pacer_expired(data);
 	return 0;
 }
 

@@ -243,6 +243,47 @@ static void test_pacing(void)
 	pace(500, 13 * BN_NS_PER_MS);
 }
 
+/* How often the timer was set while `layers` layers brought a frame with each refresh, all in one turn of the loop. */
+static unsigned timer_settings(unsigned layers, unsigned refreshes)
+{
+	const struct bn_pacer *pacer;
+	struct bn_place place = bn_place_default;
+	unsigned settings = 0;
+
+	kms_open_rig(&mock_dpu, 1);
+	for (unsigned i = 0; i < layers; i++) {
+		place.at.x = 100 * (int32_t)i;
+		kms_add_layer(0, 0x808080, &place, 100, 100);
+	}
+	kms_settle();
+	pacer = &kms_rig.output[0]->pacer;
+	for (unsigned k = 0; k < refreshes; k++) {
+		uint64_t armed = pacer->armed_ns;
+
+		for (unsigned i = 0; i < layers; i++) {
+			kms_submit(&kms_rig.layers[i], k, 100, 100);
+			settings += pacer->armed_ns != armed;
+			armed = pacer->armed_ns;
+		}
+		kms_run_timers();
+		settings += pacer->armed_ns != armed;
+		armed = pacer->armed_ns;
+		kms_pass_refresh();
+		settings += pacer->armed_ns != armed;
+		for (unsigned i = 0; i < layers; i++)
+			CU_ASSERT_EQUAL(kms_unanswered(&kms_rig.layers[i]), 0);
+	}
+	kms_close_rig();
+	return settings;
+}
+
+/* What is put off with each flip is not set anew with each, and frames that come together wait for nobody. */
+static void test_timer(void)
+{
+	CU_ASSERT(timer_settings(1, 60) <= 11);
+	CU_ASSERT(timer_settings(5, 60) <= 11);
+}
+
 /* ---- modes and names ---- */
 
 static void test_modes(void)
@@ -305,6 +346,7 @@ static const CU_TestInfo tests[] = {
 	{"two displays share planes", test_two_outputs},
 	{"a steady scene asks nothing", test_steady},
 	{"two guests on one display", test_pacing},
+	{"the timer is seldom set", test_timer},
 	CU_TEST_INFO_NULL,
 };
 

@@ -409,6 +409,47 @@ static void test_submit_at_vblank_waits(void)
 	CU_ASSERT_EQUAL(rig.destroyed, 1);
 }
 
+static void nothing_fires(void *data, uint64_t now_ns)
+{
+	++*(unsigned *)data;
+}
+
+/* System calls for the timer: none for what it does already, none to be rid of it. */
+static void test_timer_is_left_alone(void)
+{
+	struct wl_event_loop *loop = wl_event_loop_create();
+	struct rig rig = {.now = START_NS};
+	struct bn_clock clock = {rig_now, &rig};
+	struct bn_pacer pacer;
+	unsigned fired = 0;
+
+	CU_ASSERT_EQUAL(bn_pacer_init(&pacer, loop, &clock, 60000, nothing_fires, &fired), 0);
+	bn_pacer_set(&pacer, START_NS + 100);
+	CU_ASSERT_EQUAL(pacer.armed_ns, START_NS + 100);
+	bn_pacer_set(&pacer, 0);
+	CU_ASSERT_EQUAL(pacer.deadline_ns, 0);
+	CU_ASSERT_EQUAL(pacer.armed_ns, START_NS + 100);
+	/* It rings for nothing, once. */
+	rig.now = START_NS + 100;
+	bn_pacer_expired(&pacer);
+	CU_ASSERT_EQUAL(fired, 0);
+	CU_ASSERT_EQUAL(pacer.armed_ns, 0);
+	/* Whatever the deadline is, the timer rings then, earlier or later. */
+	bn_pacer_set(&pacer, START_NS + 300);
+	bn_pacer_set(&pacer, 0);
+	bn_pacer_set(&pacer, START_NS + 400);
+	CU_ASSERT_EQUAL(pacer.armed_ns, START_NS + 400);
+	bn_pacer_set(&pacer, START_NS + 200);
+	CU_ASSERT_EQUAL(pacer.armed_ns, START_NS + 200);
+	rig.now = START_NS + 200;
+	bn_pacer_expired(&pacer);
+	CU_ASSERT_EQUAL(fired, 1);
+	CU_ASSERT_EQUAL(pacer.deadline_ns, 0);
+	CU_ASSERT_EQUAL(pacer.armed_ns, 0);
+	bn_pacer_finish(&pacer);
+	wl_event_loop_destroy(loop);
+}
+
 static void test_listener_submits(void)
 {
 	struct bn_buffer *buffer;
@@ -680,6 +721,7 @@ int main(void)
 		{"limits and NULL", test_limits},
 		{"rectangles past the buffer are cut", test_hostile_rectangles},
 		{"damage of frames never shown is kept", test_damage_gathers},
+		{"the timer is left alone", test_timer_is_left_alone},
 		{"the timer fires on the grid", test_timer_fires},
 		CU_TEST_INFO_NULL,
 	};
