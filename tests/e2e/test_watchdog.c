@@ -14,30 +14,19 @@
 
 static void test_boot(void)
 {
-	char ini[4096], where[2 * E2E_PATH];
+	char ini[4096], hook[2 * E2E_PATH];
 
 	CU_ASSERT_TRUE_FATAL(e2e_prepare(&e, ""));
-	snprintf(where, sizeof(where), "%s", file("hook"));
+	snprintf(hook, sizeof(hook), "hook=/bin/sh -c \"env >>%s\"\n", file("hook"));
 	snprintf(ini, sizeof(ini),
 		"[core]\nruntime-dir=%s/run\n"
 		"[output dash]\nmode=%ux%u@60\n%s%s%sboot=boot.png\nfallback=common.png\n"
 		"[output rear]\nmode=320x120@60\n"
 		"[output spare]\nmode=320x120@50\nfallback=small.png\n"
 		"[vm cluster]\nscanout.0=dash\ngl=no\n"
-		"[layer corner]\nvm=cluster\noutput=dash\ncrop=248,88,8,8\nat=312,112\n"
-		"[layer view]\noutput=dash\nvm=cluster\nrole=safety\ncrop=0,0,%u,%u\n"
-		"[watch warning]\nlayer=view\nregion=16,16,32,32\nexpect=warning.png\n"
-		"good-frames=3\nfallback=stop.png\n"
-		"hook=/bin/sh -c \"env >>%s\"\n"
-		"[watch belt]\nlayer=view\nregion=64,16,32,32\nexpect=belt.png\ngood-frames=3\n"
-		"[watch speed]\nlayer=view\nregion=112,16,64,32\nchange-within=1500\n"
-		"good-frames=3\nfallback=speed.png\n"
-		"[watch alive]\nlayer=view\nregion=248,88,8,8\nmax-age=1500\ngood-frames=3\n"
-		"fallback=alive.png\n"
-		"[watch ghost]\nlayer=view\nregion=200,16,32,32\nabsent=ghost.png\n"
-		"good-frames=3\non-fault=event\n",
+		"%s",
 		e.dir, W, H, card ? "backend=kms\ncard=" : "", card ? card : "", card ? "\n" : "",
-		TG_CLUSTER_WIDTH, TG_CLUSTER_HEIGHT, where);
+		watch_sections(hook));
 	FILE *f = fopen(e.ini, "w");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	fputs(ini, f);
@@ -129,25 +118,6 @@ static bool change_scene(const char *set)
 	snprintf(out, sizeof(out), "%s", ok ? "" : text_of(answer, "error"));
 	json_object_put(answer);
 	return ok;
-}
-
-static int64_t all_failures(void)
-{
-	static const char *const watches[] = {"warning", "belt", "speed", "alive", "ghost"};
-	int64_t n = 0;
-
-	for (unsigned i = 0; i < 5; i++)
-		n += count_of(watches[i], "failures");
-	return n;
-}
-
-static bool no_new_failures(int64_t before)
-{
-	if (all_failures() == before)
-		return true;
-	ctl("events", NULL, NULL);
-	fprintf(stderr, "\n%s\n", out);
-	return false;
 }
 
 static bool spare_is(uint32_t x, uint32_t y, uint32_t colour)

@@ -11,6 +11,31 @@ uint32_t W = 320, H = 120;
 const char *card;
 const char *source = "layer";
 
+_Static_assert(TG_CLUSTER_WIDTH == 256 && TG_CLUSTER_HEIGHT == 96, "the view shows all of it");
+
+#define WATCHES 5
+static const char *const watches[WATCHES] = {"warning", "belt", "speed", "alive", "ghost"};
+
+const char *watch_sections(const char *of_warning)
+{
+	static char text[2048];
+
+	snprintf(text, sizeof(text),
+		"[layer corner]\nvm=cluster\noutput=dash\ncrop=248,88,8,8\nat=312,112\n"
+		"[layer view]\noutput=dash\nvm=cluster\nrole=safety\ncrop=0,0,256,96\n"
+		"[watch warning]\nlayer=view\nregion=16,16,32,32\nexpect=warning.png\n"
+		"good-frames=3\nfallback=stop.png\n%s"
+		"[watch belt]\nlayer=view\nregion=64,16,32,32\nexpect=belt.png\ngood-frames=3\n"
+		"[watch speed]\nlayer=view\nregion=112,16,64,32\nchange-within=1500\n"
+		"good-frames=3\nfallback=speed.png\n"
+		"[watch alive]\nlayer=view\nregion=248,88,8,8\nmax-age=1500\ngood-frames=3\n"
+		"fallback=alive.png\n"
+		"[watch ghost]\nlayer=view\nregion=200,16,32,32\nabsent=ghost.png\n"
+		"good-frames=3\non-fault=event\n",
+		of_warning);
+	return text;
+}
+
 const char *file(const char *name)
 {
 	static char path[4][E2E_PATH];
@@ -94,6 +119,24 @@ int64_t count_of(const char *watch, const char *key)
 	return n;
 }
 
+int64_t all_failures(void)
+{
+	int64_t n = 0;
+
+	for (unsigned i = 0; i < WATCHES; i++)
+		n += count_of(watches[i], "failures");
+	return n;
+}
+
+bool no_new_failures(int64_t before)
+{
+	if (all_failures() == before)
+		return true;
+	ctl("events", NULL, NULL);
+	fprintf(stderr, "\n%s\n", out);
+	return false;
+}
+
 bool is_looked_at(const char *watch)
 {
 	bool is = false;
@@ -134,9 +177,7 @@ void await(const char *watch, const char *state, bool drawing)
 
 void await_all_live(void)
 {
-	static const char *const watches[] = {"warning", "belt", "speed", "alive", "ghost"};
-
-	for (unsigned i = 0; i < 5; i++)
+	for (unsigned i = 0; i < WATCHES; i++)
 		await(watches[i], "live", true);
 }
 

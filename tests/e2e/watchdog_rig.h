@@ -26,6 +26,10 @@ extern uint32_t W, H;
 extern const char *card; /* NULL: a headless output */
 extern const char *source;
 
+/* Layers of VM cluster on output dash, which has a picture common.png, and the watches of them: sections of the
+ * configuration. of_warning: more lines for the first watch. Good until the next call. */
+const char *watch_sections(const char *of_warning);
+
 /* In the test's folder; good until the fourth call after. */
 const char *file(const char *name);
 /* All that a configuration names. */
@@ -39,6 +43,10 @@ struct json_object *named(struct json_object *list, const char *name);
 
 bool is_in(const char *watch, const char *state);
 int64_t count_of(const char *watch, const char *key);
+/* Faults of all watches. */
+int64_t all_failures(void);
+/* There are as many as before; the events are printed otherwise. */
+bool no_new_failures(int64_t before);
 /* The watch looks where it should, if not at every picture. */
 bool is_looked_at(const char *watch);
 bool event_seen(const char *kind, const char *part);

@@ -2,6 +2,7 @@
 #ifndef BN_TEST_KMS_RIG_H
 #define BN_TEST_KMS_RIG_H
 
+#include "kms_card.h"
 #include "kms_impl.h"
 #include "reference.h"
 #include "scene_fixture.h"
@@ -33,11 +34,5 @@ void kms_rig_submit(struct bn_layer *layer, struct bn_buffer *buffer);
 struct bn_output_status kms_rig_status(const struct kms_rig *rig);
 /* Frames presented since the start, by how. */
 extern unsigned kms_rig_presented[3];
-
-/* A second card, made to order through configfs: that many CRTCs, each with a connector, three planes and writeback.
- * False: this kernel cannot. */
-bool kms_rig_card_make(unsigned crtcs);
-void kms_rig_card_plug(unsigned connector, bool plugged);
-void kms_rig_card_remove(void);
 
 #endif

@@ -2,12 +2,9 @@
 #include <dlfcn.h>
 #include <libseat.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "kms_rig.h"
+#include "other_session.h"
 
 static struct libseat *our_seat;
 
@@ -22,46 +19,6 @@ __attribute__((visibility("default"))) struct libseat *libseat_open_seat(
 	return our_seat;
 }
 
-/* ---- the other session ---- */
-
-static bool in_front;
-
-static void handle_enable(struct libseat *seat, void *data)
-{
-	in_front = true;
-}
-
-static void handle_disable(struct libseat *seat, void *data)
-{
-	in_front = false;
-	libseat_disable_seat(seat);
-}
-
-static const struct libseat_seat_listener listener = {handle_enable, handle_disable};
-
-/* Says when it waits and when it is in front, and ends when it is told. */
-static void other_session(int told, int says)
-{
-	struct libseat *seat;
-	char byte;
-
-	if (read(told, &byte, 1) != 1)
-		_exit(1);
-	seat = libseat_open_seat(&listener, NULL);
-	if (!seat || write(says, "w", 1) != 1)
-		_exit(2);
-	while (!in_front) {
-		if (libseat_dispatch(seat, 10000) < 0)
-			_exit(3);
-	}
-	if (write(says, "f", 1) != 1 || read(told, &byte, 1) != 1)
-		_exit(4);
-	libseat_close_seat(seat);
-	_exit(0);
-}
-
-/* ---- ours ---- */
-
 static struct kms_rig rig;
 static struct wl_event_loop *loop;
 
@@ -72,15 +29,14 @@ static bool is_active(bool active)
 	return kms_rig_status(&rig).active == active;
 }
 
-static void wait_for(int fd, char what)
+/* Our side goes on meanwhile: the seat manager waits for it. */
+static void wait_for(struct other_session *other, char what)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	char byte = 0;
+	struct pollfd p = {.fd = other->from, .events = POLLIN};
 
 	for (unsigned i = 0; i < 1000 && poll(&p, 1, 0) == 0; i++)
 		kms_rig_run(loop, 10);
-	CU_ASSERT_EQUAL_FATAL(read(fd, &byte, 1), 1);
-	CU_ASSERT_EQUAL(byte, what);
+	other_session_expect(other, what);
 }
 
 static void submit_some(void)
@@ -100,40 +56,29 @@ static void submit_some(void)
 
 static void test_switch(void)
 {
-	int to[2], from[2], status;
-	pid_t child;
+	struct other_session other;
 
-	CU_ASSERT_EQUAL_FATAL(pipe(to), 0);
-	CU_ASSERT_EQUAL_FATAL(pipe(from), 0);
-	child = fork();
-	if (child == 0)
-		other_session(to[0], from[1]);
+	other_session_start(&other);
 	loop = wl_event_loop_create();
 	CU_ASSERT_EQUAL_FATAL(kms_rig_open(&rig, loop, "/dev/dri/card0", "", 640, 480, 60000), 0);
 	CU_ASSERT(bn_kms_output_of(rig.scene.output)->card->seat_device >= 0);
 	kms_rig_layer(&rig, 0xff103050, 40, 30, 100, 80);
 	CU_ASSERT_EQUAL(kms_rig_distance(&rig), 0);
 
-	CU_ASSERT_EQUAL(write(to[1], "g", 1), 1);
-	wait_for(from[0], 'w');
+	other_session_enter(&other);
+	wait_for(&other, 'w');
 	/* They are numbered from 0 in the order in which they came. */
 	CU_ASSERT_EQUAL(libseat_switch_session(our_seat, 1), 0);
-	wait_for(from[0], 'f');
+	wait_for(&other, 'f');
 	CU_ASSERT(is_active(false));
 	submit_some();
 
-	CU_ASSERT_EQUAL(write(to[1], "e", 1), 1);
+	other_session_leave(&other);
 	CU_ASSERT(is_active(true));
 	submit_some();
 	CU_ASSERT_EQUAL(kms_rig_distance(&rig), 0);
-	CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
-	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	kms_rig_close(&rig);
 	wl_event_loop_destroy(loop);
-	for (unsigned i = 0; i < 2; i++) {
-		close(to[i]);
-		close(from[i]);
-	}
 }
 
 static const CU_TestInfo tests[] = {
