@@ -8,9 +8,16 @@
 
 #define ONE 65536u
 
+/* Buffers that are read from until all is drawn: layers often show parts of the same one. */
+struct kept {
+	struct bn_buffer *buffers[BN_COMPOSE_ITEMS_MAX];
+	unsigned count;
+};
+
 struct canvas {
 	pixman_image_t *image;
 	int32_t x, y; /* of its first pixel, on the output */
+	struct kept *kept; /* NULL: there is one picture only */
 };
 
 /* A picture that is ready to be drawn. */
@@ -125,6 +132,25 @@ static struct bn_rect source_pixels(const struct bn_geometry *g)
 		(g->src_y + g->src_height + ONE - 1) / ONE - y};
 }
 
+/* For a buffer that is open. */
+static void keep(struct kept *kept, struct bn_buffer *buffer)
+{
+	for (unsigned i = 0; i < kept->count; i++) {
+		if (kept->buffers[i] == buffer)
+			return;
+	}
+	if (kept->count == BN_COMPOSE_ITEMS_MAX)
+		return;
+	kept->buffers[kept->count++] = buffer;
+	bn_pixels_keep(buffer);
+}
+
+static void let_go(const struct kept *kept)
+{
+	for (unsigned i = 0; i < kept->count; i++)
+		bn_pixels_let_go(kept->buffers[i]);
+}
+
 static int draw_buffer(const struct canvas *canvas, struct bn_buffer *buffer,
 	const struct bn_geometry *geometry, uint16_t alpha, bool blend)
 {
@@ -144,6 +170,8 @@ static int draw_buffer(const struct canvas *canvas, struct bn_buffer *buffer,
 	}
 	picture.image = pixels.image;
 	r = draw(canvas, &g, &picture);
+	if (canvas->kept)
+		keep(canvas->kept, buffer);
 	bn_pixels_close(&pixels);
 	return r;
 }
@@ -244,7 +272,8 @@ static int draw_part(void *data, const struct bn_compose_item *item, pixman_regi
 int bn_compose_items(pixman_image_t *dst, int32_t x, int32_t y, const struct bn_compose_item *items,
 	unsigned count, pixman_region32_t *region)
 {
-	struct canvas canvas = {dst, x, y};
+	struct kept kept = {.count = 0};
+	struct canvas canvas = {dst, x, y, &kept};
 	pixman_region32_t part;
 	int r = -ENOMEM;
 
@@ -252,6 +281,7 @@ int bn_compose_items(pixman_image_t *dst, int32_t x, int32_t y, const struct bn_
 		(unsigned)pixman_image_get_height(dst));
 	if (!region || pixman_region32_intersect(&part, &part, region))
 		r = bn_compose_each(items, count, &part, draw_part, &canvas);
+	let_go(&kept);
 	pixman_image_set_clip_region32(dst, NULL);
 	pixman_region32_fini(&part);
 	return r;
@@ -279,7 +309,7 @@ int bn_compose_layers(pixman_image_t *dst, struct bn_layer *const *layers, unsig
 
 int bn_compose_cursor(pixman_image_t *dst, int32_t x, int32_t y, struct bn_layer *layer)
 {
-	struct canvas canvas = {dst, x, y};
+	struct canvas canvas = {dst, x, y, NULL};
 	struct bn_geometry geometry;
 
 	return bn_cursor_geometry(layer, &geometry) ? draw_cursor(&canvas, layer, &geometry) : 0;
@@ -290,7 +320,7 @@ static int draw_upright(pixman_image_t *dst, struct bn_buffer *buffer, uint32_t 
 	uint32_t width, uint32_t height)
 {
 	const struct bn_buffer_attrs *attrs = bn_buffer_attrs(buffer);
-	struct canvas canvas = {dst, 0, 0};
+	struct canvas canvas = {dst, 0, 0, NULL};
 	struct bn_geometry geometry = {
 		.at = {0, 0, width, height},
 		.src_x = x * ONE,

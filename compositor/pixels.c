@@ -63,6 +63,9 @@ static bool dmabuf_is_idle(int fd)
 struct mappings {
 	void *base[BN_FORMAT_PLANES_MAX];
 	size_t size[BN_FORMAT_PLANES_MAX];
+	/* The kernel was told that the CPU reads; and how many of them still do. */
+	unsigned readers[BN_FORMAT_PLANES_MAX];
+	unsigned kept[BN_FORMAT_PLANES_MAX]; /* of these, by bn_pixels_keep() */
 };
 
 static const char mappings_owner;
@@ -112,6 +115,32 @@ static void *kept_mapping(struct bn_buffer *buffer, unsigned plane, int fd, size
 	return map;
 }
 
+static int begin_reading(struct bn_buffer *buffer, unsigned plane, size_t end)
+{
+	int fd = bn_buffer_attrs(buffer)->fd[plane];
+	struct mappings *m = mappings_of(buffer);
+
+	if (!m || m->readers[plane] == 0) {
+		if (!dmabuf_is_idle(fd))
+			return -EAGAIN;
+		if (!kept_mapping(buffer, plane, fd, end) ||
+			sync_dmabuf(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ) < 0)
+			return -ENOTSUP;
+		m = mappings_of(buffer);
+	}
+	m->readers[plane]++;
+	return 0;
+}
+
+static void end_reading(struct bn_buffer *buffer, unsigned plane)
+{
+	struct mappings *m = mappings_of(buffer);
+
+	if (--m->readers[plane] == 0)
+		sync_dmabuf(bn_buffer_attrs(buffer)->fd[plane],
+			DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+}
+
 static int map_plane(struct bn_pixels *pixels, struct bn_buffer *buffer,
 	const struct bn_format *format, unsigned plane)
 {
@@ -119,16 +148,11 @@ static int map_plane(struct bn_pixels *pixels, struct bn_buffer *buffer,
 	uint64_t rows = bn_format_rows(format, plane, attrs->height);
 	uint64_t end = attrs->offset[plane] + attrs->stride[plane] * (rows - 1) +
 		       bn_format_row(format, plane, attrs->width);
-	int fd = attrs->fd[plane];
-	void *map;
+	int r = begin_reading(buffer, plane, (size_t)end);
 
-	if (!dmabuf_is_idle(fd))
-		return -EAGAIN;
-	map = kept_mapping(buffer, plane, fd, (size_t)end);
-	if (!map || sync_dmabuf(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ) < 0)
-		return -ENOTSUP;
-	pixels->maps[plane] = (struct bn_pixels_map){map, fd};
-	return 0;
+	if (r == 0)
+		pixels->reading[plane] = buffer;
+	return r;
 }
 
 /* Where the planes begin. */
@@ -147,7 +171,7 @@ static int find_planes(struct bn_pixels *pixels, struct bn_buffer *buffer,
 		r = map_plane(pixels, buffer, format, i);
 		if (r < 0)
 			return r;
-		planes[i] = (const uint8_t *)pixels->maps[i].base + attrs->offset[i];
+		planes[i] = (const uint8_t *)mappings_of(buffer)->base[i] + attrs->offset[i];
 	}
 	return 0;
 }
@@ -225,8 +249,32 @@ void bn_pixels_close(struct bn_pixels *pixels)
 	if (pixels->image)
 		pixman_image_unref(pixels->image);
 	for (unsigned i = 0; i < BN_FORMAT_PLANES_MAX; i++) {
-		if (pixels->maps[i].base)
-			sync_dmabuf(pixels->maps[i].fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+		if (pixels->reading[i])
+			end_reading(pixels->reading[i], i);
 	}
 	*pixels = (struct bn_pixels){0};
+}
+
+void bn_pixels_keep(struct bn_buffer *buffer)
+{
+	struct mappings *m = bn_buffer_get_private(buffer, &mappings_owner);
+
+	for (unsigned i = 0; m && i < BN_FORMAT_PLANES_MAX; i++) {
+		if (m->readers[i] == 0)
+			continue;
+		m->readers[i]++;
+		m->kept[i]++;
+	}
+}
+
+void bn_pixels_let_go(struct bn_buffer *buffer)
+{
+	struct mappings *m = bn_buffer_get_private(buffer, &mappings_owner);
+
+	for (unsigned i = 0; m && i < BN_FORMAT_PLANES_MAX; i++) {
+		if (m->kept[i] == 0)
+			continue;
+		m->kept[i]--;
+		end_reading(buffer, i);
+	}
 }

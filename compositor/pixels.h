@@ -8,15 +8,10 @@
 #include "compositor/output.h"
 #include "zero-copy/format.h"
 
-struct bn_pixels_map {
-	void *base; /* the buffer's own; NULL: no dma-buf */
-	int fd;
-};
-
 /* A mapped part. */
 struct bn_pixels {
 	pixman_image_t *image; /* of the part's size; to be read from only */
-	struct bn_pixels_map maps[BN_FORMAT_PLANES_MAX];
+	struct bn_buffer *reading[BN_FORMAT_PLANES_MAX]; /* whose plane that is; NULL: no dma-buf */
 };
 
 /* Maps the part (in pixels as they are stored, inside the buffer) for reading; upside_down: its rows in reverse order; alpha:
@@ -25,6 +20,11 @@ struct bn_pixels {
 int bn_pixels_open(struct bn_pixels *pixels, struct bn_buffer *buffer, const struct bn_rect *part,
 	bool upside_down, bool alpha);
 void bn_pixels_close(struct bn_pixels *pixels);
+
+/* What is open of the buffer stays readable until bn_pixels_let_go(), so that opening it again meanwhile asks the kernel
+ * nothing: for several parts of one picture. */
+void bn_pixels_keep(struct bn_buffer *buffer);
+void bn_pixels_let_go(struct bn_buffer *buffer);
 
 /* yuv.c: a part of a YUV picture as RGB, where all pixels that share a chroma sample have its very value. planes: their
  * first bytes. NULL: no memory. */
