@@ -4,11 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "common/fd.h"
 
 #define SETTLE_MS 15000
 
@@ -116,46 +111,12 @@ unsigned kms_rig_distance(struct kms_rig *rig)
 
 struct bn_buffer *kms_rig_buffer(uint32_t colour, uint32_t width, uint32_t height)
 {
-	size_t size = (size_t)width * height * 4;
-	struct bn_buffer_attrs attrs = {
-		.kind = BN_BUFFER_MEMFD,
-		.width = width,
-		.height = height,
-		.fourcc = DRM_FORMAT_ARGB8888,
-		.modifier = DRM_FORMAT_MOD_LINEAR,
-		.planes = 1,
-		.stride = {width * 4},
-		.fd = {bn_memfd_create_pages("test", size), -1, -1, -1},
-	};
-	struct bn_buffer *buffer;
-	uint32_t *pixels = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, attrs.fd[0], 0);
-
-	CU_ASSERT_FATAL(pixels != MAP_FAILED);
-	for (uint32_t y = 0; y < height; y++) {
-		for (uint32_t x = 0; x < width; x++) {
-			bool edge = x < 2 || y < 3 || x >= width - 4 || y >= height - 5;
-
-			pixels[y * width + x] = edge ? 0xff204060 : colour;
-		}
-	}
-	munmap(pixels, size);
-	CU_ASSERT_EQUAL_FATAL(bn_buffer_create(&buffer, &attrs, NULL, NULL), 0);
-	return buffer;
+	return scene_plain_buffer(DRM_FORMAT_ARGB8888, width, height, colour, 0xff204060);
 }
 
 void kms_rig_submit(struct bn_layer *layer, struct bn_buffer *buffer)
 {
-	const struct bn_buffer_attrs *attrs = bn_buffer_attrs(buffer);
-	struct bn_frame frame = {
-		.buffer = buffer,
-		.src_width = attrs->width,
-		.src_height = attrs->height,
-		.damage_width = attrs->width,
-		.damage_height = attrs->height,
-		.flush_ns = bn_now_ns(),
-	};
-
-	bn_layer_submit(layer, &frame);
+	scene_submit(layer, buffer, bn_now_ns());
 }
 
 struct bn_layer *kms_rig_layer(
