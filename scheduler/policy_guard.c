@@ -47,7 +47,7 @@ void bn_guard_look(const struct bn_policy *p, unsigned vm, struct bn_guard *guar
 uint64_t bn_guard_outstanding(const struct bn_policy *p)
 {
 	uint64_t sum = 0;
-	for (uint64_t m = p->best | (p->granted & BN_COMPOSITOR_BIT); m; m &= m - 1) {
+	for (uint64_t m = p->best; m; m &= m - 1) {
 		const struct bn_vm *v = &p->vms[bn_lowest(m)];
 		sum += bn_less(v->allow_ns, v->used_ns);
 	}

@@ -1,9 +1,11 @@
 /* The decision. In BN_POLICY_RESERVE it goes through these steps and stops at the first that has
  * something to say:
  *
- *	compositor   its batch goes to the GPU at once, whatever is there
+ *	compositor   its batch goes to the GPU at once, whatever is there; until it is done,
+ *	             nothing more is granted
  *	revocation   of leases when somebody else asks, of frame grants that are not used or
- *	             last too long, of batches not yet started when a frame waits
+ *	             last too long, of batches not yet started when a frame waits; of leases and
+ *	             batches when the compositor works. A frame that has begun goes on
  *	safety       a VM with budget left; waits for best-effort grants at the GPU, and while
  *	             it waits, or its frame is open, nobody below comes in
  *	best effort  a free place among the k: reservations that the batch fits into, by
@@ -139,14 +141,19 @@ static unsigned most_urgent(const struct bn_policy *p, uint64_t ready)
 	return best;
 }
 
+static bool composes(const struct bn_policy *p)
+{
+	return (p->granted & BN_COMPOSITOR_BIT) != 0;
+}
+
 /* Batches are short only as far as their predictions are true, and a grant may allow several. So no
- * more of them are started when a frame waits. */
+ * more of them are started when a frame waits, or a picture is composed. */
 static bool recall_batches(struct bn_policy *p, struct bn_policy_decision *out)
 {
 	if (p->machine.preemptive || !p->best)
 		return false;
 	uint64_t ready = p->waiting & ~p->granted & ~p->held;
-	if (most_urgent(p, ready) == BN_POLICY_VMS_MAX)
+	if (!composes(p) && most_urgent(p, ready) == BN_POLICY_VMS_MAX)
 		return false;
 	for (uint64_t m = p->best & ~p->leases; m; m &= m - 1) {
 		if (p->vms[bn_lowest(m)].recalled)
@@ -165,7 +172,7 @@ static bool next_revoke(struct bn_policy *p, struct bn_policy_decision *out)
 		uint64_t others = asking & ~BN_BIT(vm);
 		bool over = p->held & BN_BIT(vm);
 		if (!over && p->vms[vm].grant == BN_GRANT_LEASE)
-			over = lease_is_over(p, vm, others, out);
+			over = composes(p) || lease_is_over(p, vm, others, out);
 		else if (!over)
 			over = frame_is_over(p, vm, others, out);
 		if (over) {
@@ -242,7 +249,7 @@ static void next_reserve(struct bn_policy *p, struct bn_policy_decision *out)
 		p->contended_ns = p->now_ns;
 	}
 	bn_server_refill(p, p->safety | p->servers);
-	if (next_revoke(p, out))
+	if (next_revoke(p, out) || composes(p))
 		return;
 	if (!next_safety(p, free, out))
 		bn_next_best(p, free, out);

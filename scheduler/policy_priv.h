@@ -212,7 +212,7 @@ struct bn_guard {
 
 /* For work of VM `vm` itself, which its own frames need not be guarded from. */
 void bn_guard_look(const struct bn_policy *p, unsigned vm, struct bn_guard *guard);
-/* What may still be done at the GPU by best-effort grants and the compositor. */
+/* What may still be done at the GPU by best-effort grants. */
 uint64_t bn_guard_outstanding(const struct bn_policy *p);
 /* How long the GPU is kept for a frame of a safety VM at most, the compositor's work apart. */
 uint64_t bn_guard_frame(const struct bn_policy_machine *machine, const struct bn_policy_vm *vm);

@@ -440,25 +440,52 @@ static void test_liar_demoted(void)
 static void test_compositor(void)
 {
 	open_frame();
-	/* Whatever is there. */
+	/* Whatever is there. A frame that has begun goes on. */
 	ask(BN_POLICY_COMPOSITOR, 300 * US);
 	CU_ASSERT(granted(BN_POLICY_COMPOSITOR, BN_GRANT_BATCH) && d.allow_ns == 300 * US);
 	CU_ASSERT(next(BN_DECIDE_WAIT, 0));
-	/* It does not count as company of a VM that is alone, nor is its work nothing. */
-	start(BN_POLICY_RESERVE, 1);
-	add_safety(CLUSTER);
-	add_plain(MAPS, 1);
-	bn_policy_release(p, CLUSTER, now, now);
-	ask(BN_POLICY_COMPOSITOR, 300 * US);
-	CU_ASSERT(granted(BN_POLICY_COMPOSITOR, BN_GRANT_BATCH));
-	ask(MAPS, MS);
-	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE));
-	CU_ASSERT_EQUAL(d.until_ns, now + T60 - 7600 * US - 50 * US - 300 * US);
-	ask(BN_POLICY_COMPOSITOR, 300 * US);
+	/* Nobody is let in before it is done: not even the frame, if it has to ask again. */
+	bn_policy_return(p, CLUSTER, now);
+	ask(CLUSTER, MS);
 	CU_ASSERT(waits(NEVER));
 	give_back(BN_POLICY_COMPOSITOR, 200 * US);
-	CU_ASSERT(granted(BN_POLICY_COMPOSITOR, BN_GRANT_BATCH));
 	CU_ASSERT_EQUAL(stats(BN_POLICY_COMPOSITOR).gpu_ns, 200 * US);
+	CU_ASSERT(granted(CLUSTER, BN_GRANT_FRAME));
+}
+
+static void test_compositor_recalls(void)
+{
+	/* It does not count as company of a VM that is alone. */
+	start(BN_POLICY_RESERVE, 2);
+	add_plain(MAPS, 1);
+	add_plain(RADIO, 1);
+	ask(MAPS, MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_LEASE));
+	for (unsigned i = 0; i < 3; i++) {
+		ask(BN_POLICY_COMPOSITOR, 300 * US);
+		CU_ASSERT(granted(BN_POLICY_COMPOSITOR, BN_GRANT_BATCH));
+		CU_ASSERT(next(BN_DECIDE_REVOKE, MAPS));
+		CU_ASSERT(waits(NEVER));
+		bn_policy_return(p, MAPS, now);
+		ask(MAPS, MS);
+		CU_ASSERT(waits(NEVER));
+		/* The next picture begins while the GPU is at this one: in its turn, before others. */
+		ask(BN_POLICY_COMPOSITOR, 300 * US);
+		CU_ASSERT(waits(NEVER));
+		give_back(BN_POLICY_COMPOSITOR, 200 * US);
+		CU_ASSERT(granted(BN_POLICY_COMPOSITOR, BN_GRANT_BATCH));
+		give_back(BN_POLICY_COMPOSITOR, 200 * US);
+		CU_ASSERT(granted(MAPS, BN_GRANT_LEASE));
+	}
+	/* Of batches that were granted, no more are started. */
+	give_back(MAPS, 0);
+	contend(MAPS, RADIO);
+	ask(MAPS, MS);
+	CU_ASSERT(granted(MAPS, BN_GRANT_BATCH));
+	ask(BN_POLICY_COMPOSITOR, 300 * US);
+	CU_ASSERT(granted(BN_POLICY_COMPOSITOR, BN_GRANT_BATCH));
+	CU_ASSERT(next(BN_DECIDE_REVOKE, MAPS));
+	CU_ASSERT(waits(NEVER));
 }
 
 static void test_hold(void)
@@ -555,6 +582,7 @@ int main(void)
 		{"liars are corrected", test_liar_corrected},
 		{"liars are demoted", test_liar_demoted},
 		{"the compositor", test_compositor},
+		{"the compositor recalls", test_compositor_recalls},
 		{"holds", test_hold},
 		{"a VM is removed", test_remove},
 		{"calls in a wrong order", test_wrong_order},

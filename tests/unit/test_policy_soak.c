@@ -302,6 +302,7 @@ static void check_grant(const struct bn_policy_decision *d)
 	const struct sim_vm *to = &sim.vms[d->vm];
 	CU_ASSERT_FATAL(d->vm < VMS && to->guest != GUEST_NONE);
 	CU_ASSERT_FATAL(!to->grant && to->asked);
+	CU_ASSERT(!sim.compositor_at_gpu);
 	unsigned best = 0;
 	bool frame = d->kind == BN_GRANT_FRAME, lease = d->kind == BN_GRANT_LEASE;
 	for (unsigned i = 0; i < VMS; i++) {
@@ -339,8 +340,8 @@ static void carry_out(const struct bn_policy_decision *d)
 	struct sim_vm *v = &sim.vms[d->vm];
 	if (d->what == BN_DECIDE_REVOKE) {
 		CU_ASSERT(v->grant && !v->revoked);
-		/* Batches only for a frame. */
-		CU_ASSERT(v->grant != BN_GRANT_BATCH || frame_waits());
+		/* Batches only for a frame, or for what is composed. */
+		CU_ASSERT(v->grant != BN_GRANT_BATCH || frame_waits() || sim.compositor_at_gpu);
 		v->revoked = true;
 	} else {
 		check_grant(d);

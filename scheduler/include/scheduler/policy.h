@@ -14,7 +14,12 @@
  *	             `share`, interactive VMs before background ones by weight only.
  *
  * Before a best-effort batch is started the laxity guard asks whether the next safety frame could
- * still be done in time behind it. */
+ * still be done in time behind it.
+ *
+ * The compositor (BN_POLICY_COMPOSITOR) goes before all of them. It does not wait for its grant: asking
+ * says that its work is at the GPU or about to be. While it has one, no VM is given any; a batch or
+ * a frame of a safety VM that has begun goes on, and the compositor's work is behind it or beside it.
+ * With FIFO and PRIORITY it is one that asks among others, with PRIORITY before all. */
 #ifndef BN_SCHEDULER_POLICY_H
 #define BN_SCHEDULER_POLICY_H
 
