@@ -303,7 +303,7 @@ bool bn_gate_enter(struct bn_gate *gate, struct bn_gate_batch *batch)
 	gate->retry = false;
 	gate->dry = false;
 	adopt(gate);
-	bn_gate_predict(gate, batch);
+	bn_gate_predict(gate, batch, now);
 	bn_gate_frame_work(gate, now);
 	if (held(gate) && !room(gate, now))
 		return false; /* a fence will be done */

@@ -15,12 +15,15 @@
  *   guest must not have that for nothing with streams that give the processor work only;
  * - at most the time from its start to its fence, and in sum no more than fences have seen: a
  *   clock that is wrong, or counts what others did in between, cannot make anything dearer. */
+#include "common/clock.h"
 #include "fence.h"
 #include "gate_priv.h"
 
-/* Under an uncontended lease one in so many batches is predicted and learnt from: the model stays
- * awake, and the others cost next to nothing. */
+/* Under an uncontended lease one in so many batches is predicted and learnt from, and no more than
+ * one in that time: the model stays awake, and the others cost next to nothing. (To ask for processor time,
+ * twice, takes as long as a tenth of the smallest batches do.) */
 #define SAMPLE 8u
+#define SAMPLE_NS BN_NS_PER_MS
 
 static struct bn_gate_record *record_at(struct bn_gate *gate, uint64_t number)
 {
@@ -33,14 +36,23 @@ static bool contended(const struct bn_gate *gate)
 	       BN_GATE_GET(gate, batch_max_ns) != 0 || BN_GATE_GET(gate, ahead_max_ns) != 0;
 }
 
-void bn_gate_predict(struct bn_gate *gate, struct bn_gate_batch *batch)
+static bool sample_due(struct bn_gate *gate, uint64_t now)
+{
+	if (++gate->unsampled < SAMPLE || bn_gate_since(now, gate->sampled_at_ns) < SAMPLE_NS)
+		return false;
+	gate->unsampled = 0;
+	gate->sampled_at_ns = now;
+	return true;
+}
+
+void bn_gate_predict(struct bn_gate *gate, struct bn_gate_batch *batch, uint64_t now)
 {
 	const struct bn_cost_key key = {batch->kind, batch->ctx_id, &batch->work};
 
 	if (batch->sampled)
 		return;
 	batch->metered = false;
-	batch->sampled = contended(gate) || ++gate->sample % SAMPLE == 0;
+	batch->sampled = contended(gate) || sample_due(gate, now);
 	batch->predicted_ns = batch->sampled ? bn_cost_predict(gate->cost, &key)
 					     : bn_cost_estimate(gate->cost, &batch->work);
 	batch->metered = batch->sampled && gate->meter.read && batch->kind == BN_COST_SUBMIT;

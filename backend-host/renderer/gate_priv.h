@@ -62,7 +62,8 @@ struct bn_gate {
 	uint64_t last_end_ns, last_cpu_ns;
 	uint64_t unclaimed_ns; /* since it was idle last, between fences and nobody's by its clock */
 	uint64_t lose_seen;
-	unsigned sample;
+	unsigned unsampled; /* batches since the last one that was */
+	uint64_t sampled_at_ns;
 	struct bn_gate_record records[BN_GATE_RECORDS];
 
 	/* gate_frame.c */
@@ -119,7 +120,7 @@ void bn_gate_settle(struct bn_gate *gate);
 void bn_gate_ring(struct bn_gate *gate);
 
 /* gate_batch.c */
-void bn_gate_predict(struct bn_gate *gate, struct bn_gate_batch *batch);
+void bn_gate_predict(struct bn_gate *gate, struct bn_gate_batch *batch, uint64_t now);
 /* The batch begins; `busy` is already published. */
 void bn_gate_begin(struct bn_gate *gate, const struct bn_gate_batch *batch, uint64_t now);
 /* How much longer the GPU will be busy with what it has, as predicted. */

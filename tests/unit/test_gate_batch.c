@@ -317,6 +317,40 @@ static void test_not_metered(void)
 	teardown();
 }
 
+/* Alone with the GPU: one in eight, and of small ones one in a millisecond. */
+static void test_samples(void)
+{
+	struct bn_gate_batch b;
+	unsigned sampled = 0, last = 0;
+
+	setup();
+	fake_arbiter_lease(&a);
+	for (unsigned i = 0; i < 1000; i++) {
+		b = batch(1);
+		YES(enter(&b));
+		if (b.sampled) {
+			YES(sampled == 0 || i - last >= 66);
+			last = i;
+			sampled++;
+		}
+		bn_gate_started(a.gate, &b, false);
+		a.now += 15000;
+		finish(1);
+	}
+	YES(sampled >= 10);
+	EQ(a.request->predictions, sampled);
+	EQ(a.request->batches, 1000);
+	a.grant->batch_max_ns = 2 * MS; /* somebody has come */
+	for (unsigned i = 0; i < 10; i++) {
+		b = batch(1);
+		YES(enter(&b));
+		YES(b.sampled);
+		bn_gate_started(a.gate, &b, false);
+		finish(1);
+	}
+	teardown();
+}
+
 static void test_coverage(void)
 {
 	uint64_t before;
@@ -395,6 +429,7 @@ int main(void)
 		{"… with several queued", test_cost_metered_queued},
 		{"… of processor work", test_cost_of_the_library},
 		{"not by the GPU's clock", test_not_metered},
+		{"samples", test_samples},
 		{"coverage", test_coverage},
 		{"frames", test_frames},
 		CU_TEST_INFO_NULL,

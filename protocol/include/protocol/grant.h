@@ -58,7 +58,8 @@ struct bn_request_page {
 	uint64_t frames;             /* flushes of a scanout: frames ended */
 	uint64_t frame_queued_ns;    /* CLOCK_MONOTONIC of the current frame's first batch; 0: none yet */
 	uint64_t contexts_lost;      /* because of lose_batch */
-	uint64_t predictions; /* batches that had one: all, but under an uncontended lease one in 8 */
+	/* batches that had one: all, but under an uncontended lease one in 8, and one in a ms, at most */
+	uint64_t predictions;
 };
 
 /* Written by the arbiter. */
