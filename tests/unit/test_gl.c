@@ -16,8 +16,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 
-#include "gl.h"
-#include "virgl_stream.h"
+#include "gl_args.h"
 
 #define WIDTH 64u
 #define HEIGHT 48u
@@ -72,33 +71,15 @@ static int submit(uint32_t ctx)
 
 static int create_2d(uint32_t id, uint32_t format, uint32_t flags)
 {
-	struct bn_gl_resource_args args = {
-		.id = id,
-		.target = BN_VIRGL_TARGET_2D,
-		.format = format,
-		.bind = BN_VIRGL_BIND_RENDER_TARGET | BN_VIRGL_BIND_SCANOUT |
-			BN_VIRGL_BIND_SAMPLER_VIEW,
-		.width = WIDTH,
-		.height = HEIGHT,
-		.depth = 1,
-		.array_size = 1,
-		.flags = flags,
-	};
+	struct bn_gl_resource_args args = gl_picture(id, format,
+		BN_VIRGL_BIND_SCANOUT | BN_VIRGL_BIND_SAMPLER_VIEW, WIDTH, HEIGHT);
+	args.flags = flags;
 	return bn_gl_resource_create(gl, &args);
 }
 
 static int create_buffer(uint32_t id, uint32_t bind, uint32_t size)
 {
-	struct bn_gl_resource_args args = {
-		.id = id,
-		.target = BN_VIRGL_TARGET_BUFFER,
-		.format = BN_VIRGL_FORMAT_R8,
-		.bind = bind,
-		.width = size,
-		.height = 1,
-		.depth = 1,
-		.array_size = 1,
-	};
+	struct bn_gl_resource_args args = gl_buffer(id, bind, size);
 	return bn_gl_resource_create(gl, &args);
 }
 

@@ -11,8 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-#include "gl.h"
-#include "virgl_stream.h"
+#include "gl_args.h"
 
 #define SIDE 64u
 #define CTX 7u
@@ -71,19 +70,9 @@ static uint64_t submit_metered(uint32_t ctx)
 	return id;
 }
 
-static void create_resource(uint32_t id, uint32_t target, uint32_t bind, uint32_t width)
+static void create_buffer(uint32_t id, uint32_t bind, uint32_t size)
 {
-	struct bn_gl_resource_args args = {
-		.id = id,
-		.target = target,
-		.format = target == BN_VIRGL_TARGET_2D ? BN_VIRGL_FORMAT_B8G8R8X8
-						       : BN_VIRGL_FORMAT_R8,
-		.bind = bind,
-		.width = width,
-		.height = target == BN_VIRGL_TARGET_2D ? SIDE : 1,
-		.depth = 1,
-		.array_size = 1,
-	};
+	struct bn_gl_resource_args args = gl_buffer(id, bind, size);
 	CU_ASSERT_EQUAL_FATAL(bn_gl_resource_create(gl, &args), 0);
 }
 
@@ -105,9 +94,10 @@ static void sub_begin(uint32_t sub)
 
 static void begin(void)
 {
-	create_resource(RES, BN_VIRGL_TARGET_2D,
-		BN_VIRGL_BIND_RENDER_TARGET | BN_VIRGL_BIND_SCANOUT, SIDE);
-	create_resource(VBO, BN_VIRGL_TARGET_BUFFER, BN_VIRGL_BIND_VERTEX_BUFFER, sizeof(whole));
+	struct bn_gl_resource_args args =
+		gl_picture(RES, BN_VIRGL_FORMAT_B8G8R8X8, BN_VIRGL_BIND_SCANOUT, SIDE, SIDE);
+	CU_ASSERT_EQUAL_FATAL(bn_gl_resource_create(gl, &args), 0);
+	create_buffer(VBO, BN_VIRGL_BIND_VERTEX_BUFFER, sizeof(whole));
 	CU_ASSERT_EQUAL_FATAL(bn_gl_ctx_create(gl, CTX, 2, "test"), 0);
 	bn_gl_ctx_attach(gl, CTX, RES);
 	bn_gl_ctx_attach(gl, CTX, VBO);
@@ -288,7 +278,7 @@ static void test_guests_queries(void)
 	} result;
 	struct iovec iov = {.iov_base = &result, .iov_len = sizeof(result)};
 	begin();
-	create_resource(RESULT, BN_VIRGL_TARGET_BUFFER, BN_VIRGL_BIND_CUSTOM, sizeof(result));
+	create_buffer(RESULT, BN_VIRGL_BIND_CUSTOM, sizeof(result));
 	CU_ASSERT_EQUAL(bn_gl_attach_iov(gl, RESULT, &iov, 1), 0);
 	bn_gl_ctx_attach(gl, CTX, RESULT);
 	bn_virgl_create_query(&stream, 40, QUERY_TIME_ELAPSED, RESULT);

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 
+#include "gl_args.h"
 #include "virgl_replay.h"
 #include "virgl_words.h"
 
@@ -52,30 +53,8 @@ static bool finish(uint32_t ctx)
 
 static struct bn_gl_resource_args picture(uint32_t id)
 {
-	return (struct bn_gl_resource_args){
-		.id = id,
-		.target = BN_VIRGL_TARGET_2D,
-		.format = BN_VIRGL_FORMAT_B8G8R8A8,
-		.bind = BN_VIRGL_BIND_RENDER_TARGET | BN_VIRGL_BIND_SAMPLER_VIEW,
-		.width = WIDTH,
-		.height = HEIGHT,
-		.depth = 1,
-		.array_size = 1,
-	};
-}
-
-static struct bn_gl_resource_args buffer(uint32_t id, uint32_t bind, uint32_t size)
-{
-	return (struct bn_gl_resource_args){
-		.id = id,
-		.target = BN_VIRGL_TARGET_BUFFER,
-		.format = BN_VIRGL_FORMAT_R8,
-		.bind = bind,
-		.width = size,
-		.height = 1,
-		.depth = 1,
-		.array_size = 1,
-	};
+	return gl_picture(
+		id, BN_VIRGL_FORMAT_B8G8R8A8, BN_VIRGL_BIND_SAMPLER_VIEW, WIDTH, HEIGHT);
 }
 
 static bool others_turn(const struct bn_virgl_stream *s)
@@ -427,10 +406,10 @@ static void make_resources(struct bn_replay *replay, uint32_t sub)
 		for (uint32_t k = 0; k < WIDTH * HEIGHT * 4; k++)
 			memory[k] = (uint8_t)(k * 7 + k / 251 + id * 31);
 	}
-	struct bn_gl_resource_args args = buffer(VERTICES(sub), BN_VIRGL_BIND_VERTEX_BUFFER,
+	struct bn_gl_resource_args args = gl_buffer(VERTICES(sub), BN_VIRGL_BIND_VERTEX_BUFFER,
 		VERTEX_MAX * sizeof(struct bn_virgl_vertex));
 	CU_ASSERT_TRUE(bn_replay_create(replay, &args, 0));
-	args = buffer(RESULT(sub), BN_VIRGL_BIND_CUSTOM, 16);
+	args = gl_buffer(RESULT(sub), BN_VIRGL_BIND_CUSTOM, 16);
 	CU_ASSERT_TRUE(bn_replay_create(replay, &args, 16));
 }
 
