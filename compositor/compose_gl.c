@@ -454,13 +454,14 @@ static int draw_items(struct bn_compose_gl *gl, const struct bn_compose_item *it
 /* The CPU draws the picture next: nothing of ours may come later. */
 static int give_up(struct bn_compose_gl *gl, int error, const char *what)
 {
-	bn_gpu_failed();
 	if (was_reset(gl)) {
 		bn_compose_gl_lose(gl);
-		return -EIO;
+		error = -EIO;
+	} else {
+		complain(gl, what);
+		glFinish();
 	}
-	complain(gl, what);
-	glFinish();
+	bn_gpu_failed();
 	return error;
 }
 
@@ -472,7 +473,7 @@ int bn_compose_gl_draw(struct bn_compose_gl *gl, struct bn_compose_gl_target *ta
 	int r;
 
 	*fence = -1;
-	if (!bn_compose_gl_ready(gl) || !bn_gpu_begin())
+	if (!bn_compose_gl_ready(gl))
 		return -EBUSY;
 	if (!bn_compose_gl_make_current(&gl->c)) {
 		bn_gpu_failed();
@@ -483,6 +484,8 @@ int bn_compose_gl_draw(struct bn_compose_gl *gl, struct bn_compose_gl_target *ta
 	r = target_bind(target);
 	if (r < 0)
 		return r;
+	if (!bn_gpu_begin())
+		return -EBUSY;
 	r = draw_items(gl, items, count, opaque, region, copied);
 	if (!bn_compose_gl_drew(r))
 		return give_up(gl, r, strerror(-r));
@@ -496,6 +499,6 @@ int bn_compose_gl_draw(struct bn_compose_gl *gl, struct bn_compose_gl_target *ta
 		return give_up(gl, -EIO, text);
 	}
 	gl->wait_ns = RETRY_FIRST_NS;
-	bn_gpu_drawn();
+	bn_gpu_drawn(*fence);
 	return r;
 }

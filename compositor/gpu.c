@@ -3,6 +3,7 @@
 static struct bn_gpu_hooks hooks;
 static struct bn_gpu_totals totals;
 static bool forbidden;
+static bool begun; /* told of by the hooks that are set now */
 
 void bn_gpu_set_allowed(bool allowed)
 {
@@ -17,6 +18,7 @@ bool bn_gpu_allowed(void)
 void bn_gpu_set_hooks(const struct bn_gpu_hooks *to)
 {
 	hooks = to ? *to : (struct bn_gpu_hooks){0};
+	begun = false;
 }
 
 void bn_gpu_totals(struct bn_gpu_totals *out)
@@ -26,12 +28,16 @@ void bn_gpu_totals(struct bn_gpu_totals *out)
 
 bool bn_gpu_begin(void)
 {
-	return !hooks.begin || hooks.begin(hooks.data);
+	begun = !hooks.begin || hooks.begin(hooks.data);
+	return begun;
 }
 
-void bn_gpu_drawn(void)
+void bn_gpu_drawn(int fence)
 {
 	totals.pictures++;
+	if (begun && hooks.queued)
+		hooks.queued(hooks.data, fence);
+	begun = false;
 }
 
 void bn_gpu_done(uint64_t gpu_ns)
@@ -47,6 +53,9 @@ void bn_gpu_done(uint64_t gpu_ns)
 void bn_gpu_failed(void)
 {
 	totals.failed++;
+	if (begun && hooks.failed)
+		hooks.failed(hooks.data);
+	begun = false;
 }
 
 void bn_gpu_lost(void)

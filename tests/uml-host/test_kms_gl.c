@@ -75,7 +75,7 @@ static void handle_done(void *data, uint64_t gpu_ns)
 	told++;
 }
 
-static const struct bn_gpu_hooks hooks = {handle_begin, handle_done, NULL};
+static const struct bn_gpu_hooks hooks = {.begin = handle_begin, .done = handle_done};
 
 /* What is on the display, as the hardware writes it back. */
 static void see(uint32_t *pixels)

@@ -17,6 +17,7 @@
 
 #include "common/fd.h"
 #include "compose_gl.h"
+#include "compose_gl_count.h"
 #include "reference.h"
 #include "scene_fixture.h"
 #include "unit.h"
@@ -502,9 +503,32 @@ static void handle_done(void *data, uint64_t gpu_ns)
 	told++;
 }
 
+static unsigned queued, failed;
+
+static void handle_queued(void *data, int fence)
+{
+	CU_ASSERT_PTR_EQUAL(data, &begun);
+	/* llvmpipe has no fences: it was waited for. */
+	CU_ASSERT(fence >= -1);
+	queued++;
+}
+
+static void handle_failed(void *data)
+{
+	CU_ASSERT_PTR_EQUAL(data, &begun);
+	failed++;
+}
+
+static const struct bn_gpu_hooks hooks = {
+	.begin = handle_begin,
+	.queued = handle_queued,
+	.failed = handle_failed,
+	.done = handle_done,
+	.data = &begun,
+};
+
 static void test_hooks(void)
 {
-	const struct bn_gpu_hooks hooks = {handle_begin, handle_done, &begun};
 	struct scene_random random = {9};
 	struct bn_gpu_totals before, after;
 	struct scene_fixture scene;
@@ -523,12 +547,42 @@ static void test_hooks(void)
 	CU_ASSERT_EQUAL(draw(&scene, &picture, true, NULL, NULL), 0);
 	bn_gpu_totals(&after);
 	CU_ASSERT_EQUAL(begun, 9);
+	CU_ASSERT_EQUAL(queued, 8);
+	CU_ASSERT_EQUAL(failed, 0);
 	CU_ASSERT_EQUAL(after.pictures - before.pictures, 9);
 	CU_ASSERT(told > 0 && told <= 9);
 	CU_ASSERT(after.measured - before.measured >= told);
 	CU_ASSERT(after.gpu_ns >= after.max_ns && after.max_ns > 0);
 	picture_finish(&picture);
 	scene_fixture_finish(&scene);
+}
+
+/* Each that was begun is said to be queued or to have failed, once, to those who were told that it began. */
+static void test_hooks_once(void)
+{
+	may_begin = true;
+	begun = queued = failed = 0;
+	bn_gpu_set_hooks(&hooks);
+	CU_ASSERT_TRUE(bn_gpu_begin());
+	bn_gpu_failed();
+	CU_ASSERT(failed == 1 && queued == 0);
+	/* The context is gone before the next begins. */
+	bn_gpu_failed();
+	CU_ASSERT_EQUAL(failed, 1);
+	CU_ASSERT_TRUE(bn_gpu_begin());
+	bn_gpu_drawn(-1);
+	CU_ASSERT(failed == 1 && queued == 1);
+	may_begin = false;
+	CU_ASSERT_FALSE(bn_gpu_begin());
+	bn_gpu_failed();
+	CU_ASSERT(failed == 1 && queued == 1);
+	may_begin = true;
+	bn_gpu_set_hooks(NULL);
+	CU_ASSERT_TRUE(bn_gpu_begin());
+	bn_gpu_set_hooks(&hooks);
+	bn_gpu_drawn(-1);
+	CU_ASSERT_EQUAL(queued, 1);
+	bn_gpu_set_hooks(NULL);
 }
 
 static void test_lost(void)
@@ -678,6 +732,7 @@ int main(void)
 		{"buffers are written again", test_rewritten},
 		{"a GPU still draws into a layer", test_busy},
 		{"hooks and totals", test_hooks},
+		{"hooks are told once", test_hooks_once},
 		{"a lost context", test_lost},
 		{"nothing is left behind", test_no_leak},
 		{"memory that is not enough", test_bad_target},

@@ -7,10 +7,16 @@
 #include <stdint.h>
 
 struct bn_gpu_hooks {
-	/* A picture is about to be composed. It waits for nobody: false makes the CPU draw this one. May be NULL. */
+	/* A picture is about to be composed. It waits for nobody: false makes the CPU draw this one. One picture at a time;
+	 * queued() or failed() says how it went, before the next begins. May be NULL. */
 	bool (*begin)(void *data);
-	/* So long the GPU worked on one that was begun; told when it is known, which is one or more pictures
-	 * later. Not told of pictures that failed. May be NULL. */
+	/* All of it is at the GPU. fence: a sync_file that is readable when the GPU is through, the caller's (to be duplicated
+	 * by who keeps it); -1: it is through. May be NULL. */
+	void (*queued)(void *data, int fence);
+	/* It was begun, and the CPU draws it: nothing of it is at the GPU, or the context is lost. May be NULL. */
+	void (*failed)(void *data);
+	/* So long the GPU worked on one that was queued; told when it is known, which is one or more pictures
+	 * later, and where the driver has timers only. May be NULL. */
 	void (*done)(void *data, uint64_t gpu_ns);
 	void *data;
 };
