@@ -264,12 +264,14 @@ void bn_kms_output_card_changed(struct bn_kms_output *ko)
 
 static void plugged(struct bn_kms_output *ko, const struct bn_kms_connector *connector)
 {
-	uint32_t width = ko->output->config.width, height = ko->output->config.height;
+	const struct bn_output_config *config = &ko->output->config;
+	const struct bn_output_config before = *config;
 
 	if (bn_kms_output_set_mode(ko, connector) < 0)
 		return;
-	if (width != ko->output->config.width || height != ko->output->config.height) {
+	if (config->width != before.width || config->height != before.height) {
 		bn_kms_compose_finish(ko);
+		ko->output->places++;
 		bn_output_touch(ko->output, NULL);
 	}
 	bn_kms_connector_model(ko->card->fd, ko->connector, ko->model, sizeof(ko->model));
@@ -279,6 +281,10 @@ static void plugged(struct bn_kms_output *ko, const struct bn_kms_connector *con
 		ko->model[0] ? ko->model : "a display that says no name", ko->output->config.width,
 		ko->output->config.height, ko->output->config.refresh_mhz / 1000.0);
 	come_back(ko);
+	if (config->width != before.width || config->height != before.height ||
+		config->refresh_mhz != before.refresh_mhz || config->width_mm != before.width_mm ||
+		config->height_mm != before.height_mm)
+		bn_output_note_mode(ko->output);
 }
 
 static void unplugged(struct bn_kms_output *ko)
@@ -522,6 +528,7 @@ static void init(struct bn_kms_output *ko, struct bn_output *output)
 	ko->want_width = config->preferred_mode ? 0 : config->width;
 	ko->want_height = config->height;
 	ko->want_mhz = config->refresh_mhz;
+	ko->given_mm = config->width_mm != 0 || config->height_mm != 0;
 	ko->planner.test = bn_kms_request_test;
 	ko->pictures.latest = ko->cursor.latest = -1;
 	ko->pending = ko->shown = ko->lost = (struct bn_kms_held){.picture = -1, .cursor = -1};

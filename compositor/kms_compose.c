@@ -220,6 +220,7 @@ static uint64_t order_of(const struct bn_kms_scene *scene, const struct bn_kms_p
 
 static void gather_damage(struct bn_kms_output *ko, const struct bn_kms_plan *plan)
 {
+	const struct bn_output_config *config = &ko->output->config;
 	struct bn_kms_pictures *p = &ko->pictures;
 	uint64_t order = order_of(&ko->scene, plan);
 
@@ -228,6 +229,9 @@ static void gather_damage(struct bn_kms_output *ko, const struct bn_kms_plan *pl
 	damage_gone(ko);
 	if (p->latest < 0 || p->opaque != plan->picture_below || p->order != order)
 		damage_all(ko);
+	/* Things were drawn elsewhere when the mode was another, and what fills boxes does not look where they are. */
+	pixman_region32_intersect_rect(
+		&p->damage, &p->damage, 0, 0, config->width, config->height);
 	p->opaque = plan->picture_below;
 	p->order = order;
 }

@@ -437,6 +437,7 @@ struct bn_kms_output {
 	struct bn_kms_prop crtc_props[BN_KMS_CRTC_PROPS];
 	uint32_t want_width, want_height,
 		want_mhz; /* asked for; width 0: what the display prefers */
+	bool given_mm; /* the display's size was given, whatever the display says */
 	drmModeModeInfo mode;
 	uint32_t mode_blob; /* 0: none */
 	int primary;        /* index of its plane */

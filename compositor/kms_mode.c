@@ -160,7 +160,7 @@ int bn_kms_output_set_mode(struct bn_kms_output *ko, const struct bn_kms_connect
 	config->height = mode->vdisplay;
 	config->refresh_mhz = bn_kms_mode_refresh(mode);
 	bn_pacer_set_refresh(&ko->output->pacer, config->refresh_mhz);
-	if (config->width_mm == 0 && config->height_mm == 0) {
+	if (!ko->given_mm) {
 		config->width_mm = connector->width_mm;
 		config->height_mm = connector->height_mm;
 	}

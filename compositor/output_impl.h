@@ -114,6 +114,8 @@ struct bn_output {
 	void (*active_handler)(void *data);
 	void *active_data;
 	bool told_active;
+	void (*mode_handler)(void *data);
+	void *mode_data;
 	void (*input)(void *data, const struct bn_input_event *event);
 	void *input_data;
 	uint64_t shown_seq, shown_ns; /* pictures shown so far; when the last came */
@@ -175,6 +177,8 @@ int bn_output_create_clocked(struct bn_output **out, struct wl_event_loop *loop,
  * that a listener that submits again cannot keep the loop from its other work). */
 void bn_output_soon(struct bn_output *output);
 
+/* The display has brought another mode, which is in output->config. */
+void bn_output_note_mode(struct bn_output *output);
 /* active() may have changed. */
 void bn_output_note_active(struct bn_output *output);
 

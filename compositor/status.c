@@ -58,12 +58,23 @@ void bn_output_note_active(struct bn_output *output)
 		output->active_handler(output->active_data);
 }
 
-void bn_output_set_active_handler(
-	struct bn_output *output, void (*handler)(void *data), void *data)
+void bn_output_set_active_handler(struct bn_output *output, void (*handler)(void *data), void *data)
 {
 	output->active_handler = handler;
 	output->active_data = data;
 	output->told_active = bn_output_active(output);
+}
+
+void bn_output_note_mode(struct bn_output *output)
+{
+	if (output->mode_handler)
+		output->mode_handler(output->mode_data);
+}
+
+void bn_output_set_mode_handler(struct bn_output *output, void (*handler)(void *data), void *data)
+{
+	output->mode_handler = handler;
+	output->mode_data = data;
 }
 
 void bn_output_set_observer(

@@ -10,5 +10,7 @@ struct bn_control; /* opaque */
 int bn_control_create(struct bn_control **out, struct bn_service *service);
 /* Removes the socket. NULL is allowed. */
 void bn_control_destroy(struct bn_control *control);
+/* A display has another refresh rate: VMs without a period of their own follow. */
+void bn_control_follow_display(struct bn_control *control, const char *output);
 
 #endif

@@ -221,7 +221,6 @@ static struct json_object *set_mode(
 	if (ret < 0)
 		return bn_control_failure("output %s cannot take %.64s: %s", bn_display_name(d),
 			mode, strerror(-ret));
-	bn_control_follow_display(control, bn_display_name(d));
 	return NULL;
 }
 

@@ -114,7 +114,5 @@ void bn_control_trace_abandon(struct bn_control_trace *trace);
 void bn_control_traces_finish(struct bn_control *control);
 /* control_vm.c: tells the monitors what frames are measured by, as things are admitted now. */
 void bn_control_update_targets(struct bn_control *control);
-/* A display has another refresh rate: VMs without a period of their own follow. */
-void bn_control_follow_display(struct bn_control *control, const char *output);
 
 #endif

@@ -15,6 +15,17 @@ static void handle_closed(void *data)
 	bn_display_set_enabled(d, false);
 }
 
+static void report(struct bn_display *d)
+{
+	if (d->all->changed)
+		d->all->changed(d->all->data, d);
+}
+
+static void handle_mode(void *data)
+{
+	report(data);
+}
+
 static int open_output(struct bn_displays *displays, struct wl_event_loop *loop,
 	const struct bn_output_config *config)
 {
@@ -28,6 +39,7 @@ static int open_output(struct bn_displays *displays, struct wl_event_loop *loop,
 		return ret;
 	}
 	bn_output_set_closed_handler(d->output, handle_closed, d);
+	bn_output_set_mode_handler(d->output, handle_mode, d);
 	displays->count++;
 	return 0;
 }
@@ -64,12 +76,6 @@ struct bn_display *bn_displays_find(struct bn_displays *displays, const char *na
 			return &displays->display[i];
 	}
 	return NULL;
-}
-
-static void report(struct bn_display *d)
-{
-	if (d->all->changed)
-		d->all->changed(d->all->data, d);
 }
 
 int bn_display_set_mode(struct bn_display *d, unsigned width, unsigned height, unsigned refresh_mhz)

@@ -21,7 +21,7 @@ struct bn_display {
 struct bn_displays {
 	struct bn_display display[BN_SETTINGS_OUTPUTS_MAX];
 	size_t count;
-	/* A mode changed, or a display was switched on or off. NULL: nobody cares yet. */
+	/* A mode changed, here or by itself, or a display was switched on or off. NULL: nobody cares yet. */
 	void (*changed)(void *data, struct bn_display *display);
 	void *data;
 };

@@ -62,6 +62,7 @@ const char *bn_event_kind_name(enum bn_event_kind kind)
 		[BN_EVENT_CHANGED] = "changed",
 		[BN_EVENT_WATCHDOG] = "watchdog",
 		[BN_EVENT_RECOVERED] = "recovered",
+		[BN_EVENT_SCENE] = "scene",
 	};
 	return kind < BN_EVENT_KINDS ? names[kind] : "?";
 }

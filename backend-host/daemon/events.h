@@ -32,6 +32,7 @@ enum bn_event_kind {
 	BN_EVENT_CHANGED, /* somebody changed a VM's parameters */
 	BN_EVENT_WATCHDOG,  /* safety content is not what it must be */
 	BN_EVENT_RECOVERED, /* … and is again */
+	BN_EVENT_SCENE,     /* a display has another mode, with which the scene does not go */
 	BN_EVENT_KINDS,
 };
 

@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "frames.h"
+#include "scene_fit.h"
 
 /* A layer of ours. A scanout's own layer, on the output that paces its guest, belongs to bn_frames. */
 struct extra {
@@ -37,6 +38,7 @@ struct bn_stage {
 	void *data;
 	const struct bn_stage_guard *guard;
 	void *guard_data;
+	struct bn_scene_fit fit;
 };
 
 /* ---- checks ---- */
@@ -266,6 +268,7 @@ static void commit(struct bn_stage *stage, const struct bn_scene *scene)
 	for (size_t i = 0; i < scene->num_layers; i++)
 		place_layer(stage, i);
 	hide_all_idle(stage);
+	bn_scene_fit_planes(&stage->fit, stage->settings, stage->displays, scene);
 	if (stage->changed)
 		stage->changed(stage->data);
 }
@@ -279,8 +282,12 @@ int bn_stage_set(
 	int ret = guard && guard->prepare(stage->guard_data, scene, report, data) > 0
 			  ? -EINVAL
 			  : plan(stage, scene);
-	if (ret == 0)
+	if (ret == 0) {
 		commit(stage, scene);
+		/* It has no faults. */
+		bn_scene_fit_begin(&stage->fit, stage->settings, stage->displays);
+		bn_scene_fit_end(&stage->fit, NULL);
+	}
 	if (guard)
 		guard->done(stage->guard_data, ret == 0);
 	return ret;
@@ -293,12 +300,25 @@ void bn_stage_set_guard(
 	stage->guard_data = data;
 }
 
-/* ---- life ---- */
+/* ---- displays that are not what they were ---- */
 
-static void log_fault(void *data, const struct bn_scene_layer *layer, const char *fault)
+static void check_displays(
+	struct bn_stage *stage, const struct bn_scene *scene, struct bn_events *events)
 {
-	bn_error("the scene: %s", fault);
+	bn_scene_fit_begin(&stage->fit, stage->settings, stage->displays);
+	check(stage, scene, bn_scene_fit_fault, &stage->fit);
+	if (bn_scene_fit_is_news(&stage->fit))
+		check(stage, scene, bn_scene_fit_log, &stage->fit);
+	bn_scene_fit_end(&stage->fit, events);
 }
+
+void bn_stage_displays_changed(struct bn_stage *stage, struct bn_events *events)
+{
+	check_displays(stage, &stage->scene, events);
+	bn_scene_fit_planes(&stage->fit, stage->settings, stage->displays, &stage->scene);
+}
+
+/* ---- life ---- */
 
 int bn_stage_create(struct bn_stage **out, const struct bn_settings *settings,
 	struct bn_displays *displays, struct bn_frames *const *frames)
@@ -310,7 +330,7 @@ int bn_stage_create(struct bn_stage **out, const struct bn_settings *settings,
 	stage->displays = displays;
 	stage->frames = frames;
 	wl_list_init(&stage->extras);
-	check(stage, &settings->scene, log_fault, NULL);
+	check_displays(stage, &settings->scene, NULL);
 	int ret = plan(stage, &settings->scene);
 	if (ret < 0) {
 		bn_error("the scene: no room for all layers: %s", strerror(-ret));

@@ -11,6 +11,7 @@
 #include "display.h"
 #include "settings.h"
 
+struct bn_events;
 struct bn_frames;
 struct bn_stage; /* opaque */
 
@@ -47,6 +48,10 @@ int bn_stage_set(
  * they are reported. */
 unsigned bn_stage_check_mode(struct bn_stage *stage, const struct bn_display *display,
 	uint32_t width, uint32_t height, bn_stage_report report, void *data);
+
+/* A display has another mode, or is there for the first time. What of the scene does not go with it is logged and an
+ * event (events may be NULL), once until it changes, and shown as far as it goes; that it goes with it again is, too. */
+void bn_stage_displays_changed(struct bn_stage *stage, struct bn_events *events);
 
 /* The layer that shows the scene's layer number i, and its display. */
 struct bn_layer *bn_stage_layer(const struct bn_stage *stage, size_t i);

@@ -35,6 +35,8 @@ static void handle_display(void *data, struct bn_display *display)
 	struct bn_service *s = data;
 	for (size_t i = 0; i < s->num_vms; i++)
 		bn_vm_display_changed(s->vm[i], display);
+	bn_control_follow_display(s->control, bn_display_name(display));
+	bn_stage_displays_changed(s->stage, s->context.events);
 	bn_watchdogs_display_changed(s->watchdogs);
 }
 

@@ -312,6 +312,7 @@ static void check_whole(struct bn_settings *s, struct bn_config_errors *errors)
 int bn_settings_read(struct bn_settings *s, const char *path, struct bn_config_errors *errors)
 {
 	*s = (struct bn_settings){.log = BN_LOG_INFO, .begun_ns = bn_now_ns()};
+	snprintf(s->file, sizeof(s->file), "%s", path);
 	bn_settings_sched_defaults(s);
 	int ret = bn_config_read(path, sections, s, errors);
 	if (ret < 0 && ret != -EINVAL)

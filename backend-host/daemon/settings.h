@@ -94,6 +94,7 @@ enum bn_settings_realtime {
 };
 
 struct bn_settings {
+	char file[BN_SETTINGS_FILE_MAX]; /* that they were read from, for messages */
 	char runtime_dir[BN_SETTINGS_PATH_MAX];
 	char control_socket[BN_SETTINGS_PATH_MAX];
 	enum bn_settings_gpu gpu;

@@ -578,6 +578,14 @@ unsigned mock_kms_composed_on(unsigned crtc)
 	return composed;
 }
 
+struct mock_mode mock_kms_mode(unsigned crtc)
+{
+	const struct drm_mode_modeinfo *info = m.blob[m.now.crtc[crtc][MODE_ID]].data;
+
+	return info ? (struct mock_mode){info->hdisplay, info->vdisplay, (uint16_t)info->vrefresh}
+		    : (struct mock_mode){0};
+}
+
 bool mock_kms_is_active(unsigned crtc)
 {
 	return m.now.crtc[crtc][ACTIVE];

@@ -43,12 +43,18 @@ struct mock_faults {
 	bool no_master;
 };
 
+/* What a display lists; the first is the one that it prefers. */
+struct mock_mode {
+	uint16_t width, height, hz; /* width 0: the end of the list */
+};
+
 struct mock_kms {
 	const struct mock_hw *hw;
 	struct mock_faults faults;
 	uint64_t random;
 	unsigned tests, commits, refused; /* counted */
 	bool unplugged[MOCK_CRTCS_MAX];
+	const struct mock_mode *modes[MOCK_CRTCS_MAX]; /* of each connector; NULL: 640×480 at 60 Hz */
 	unsigned most_pending; /* commits of one CRTC under way at a time */
 	bool copies;           /* set by the test: mock_kms_copy() is wanted */
 	uint64_t copied;       /* pixels of it */
@@ -74,5 +80,7 @@ unsigned mock_kms_planes_on(unsigned crtc);
 /* Of them, those that show memory the CPU drew into, cursors aside. */
 unsigned mock_kms_composed_on(unsigned crtc);
 bool mock_kms_is_active(unsigned crtc);
+/* The mode that it is set to; width 0: none. */
+struct mock_mode mock_kms_mode(unsigned crtc);
 
 #endif

@@ -18,7 +18,8 @@
 
 static const char *const names[PROPS] = {"FB_ID", "CRTC_ID", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H",
 	"SRC_X", "SRC_Y", "SRC_W", "SRC_H", "rotation", "alpha", "pixel blend mode",
-	"COLOR_ENCODING", "COLOR_RANGE", "zpos", "type", "ACTIVE", "MODE_ID", "link-status", "FB_DAMAGE_CLIPS"};
+	"COLOR_ENCODING", "COLOR_RANGE", "zpos", "type", "ACTIVE", "MODE_ID", "link-status",
+	"FB_DAMAGE_CLIPS"};
 
 static void copy_out(uint64_t to, uint32_t *count, const uint32_t *ids, uint32_t n)
 {
@@ -66,30 +67,40 @@ int mock_get_plane(struct drm_mode_get_plane *args)
 	return 0;
 }
 
-static const struct drm_mode_modeinfo mode = {
-	.clock = 25200,
-	.hdisplay = WIDTH,
-	.htotal = 800,
-	.vdisplay = HEIGHT,
-	.vtotal = 525,
-	.vrefresh = 60,
-	.type = DRM_MODE_TYPE_PREFERRED,
-	.name = "640x480",
-};
+static struct drm_mode_modeinfo describe_mode(const struct mock_mode *mode, bool preferred)
+{
+	struct drm_mode_modeinfo info = {
+		.hdisplay = mode->width,
+		.htotal = (uint16_t)(mode->width + 160),
+		.vdisplay = mode->height,
+		.vtotal = (uint16_t)(mode->height + 45),
+		.vrefresh = mode->hz,
+		.type = preferred ? DRM_MODE_TYPE_PREFERRED : 0,
+	};
+
+	info.clock = (uint32_t)info.htotal * info.vtotal * mode->hz / 1000;
+	snprintf(info.name, sizeof(info.name), "%ux%u", mode->width, mode->height);
+	return info;
+}
 
 int mock_get_connector(struct drm_mode_get_connector *args)
 {
+	static const struct mock_mode vga[] = {{WIDTH, HEIGHT, 60}, {0}};
 	unsigned i = args->connector_id - CONNECTOR;
-	uint32_t encoder = ENCODER + i, modes = args->count_modes;
+	const struct mock_mode *list = mock.modes[i] ? mock.modes[i] : vga;
+	struct drm_mode_modeinfo *out = (void *)(uintptr_t)args->modes_ptr;
+	uint32_t encoder = ENCODER + i, room = out ? args->count_modes : 0, modes = 0;
 
 	args->connector_type = DRM_MODE_CONNECTOR_DSI;
 	args->connector_type_id = i + 1;
 	args->connection = mock.unplugged[i] ? 2 : 1;
 	args->encoder_id = 0;
 	args->count_props = 0;
-	args->count_modes = mock.unplugged[i] ? 0 : 1;
-	if (modes >= 1 && args->modes_ptr && args->count_modes)
-		memcpy((void *)(uintptr_t)args->modes_ptr, &mode, sizeof(mode));
+	for (; !mock.unplugged[i] && list[modes].width; modes++) {
+		if (modes < room)
+			out[modes] = describe_mode(&list[modes], modes == 0);
+	}
+	args->count_modes = modes;
 	copy_out(args->encoders_ptr, &args->count_encoders, &encoder, 1);
 	return 0;
 }

@@ -168,6 +168,77 @@ static void test_unplug(void)
 	kms_close_rig();
 }
 
+static void probe(void)
+{
+	bn_kms_probe_all(kms_output(0)->card);
+	wait_for_probe();
+}
+
+/* What comes back in place of it: the picture is as large as it, its guests are paced as it is, and who asked is told. */
+static void return_with(struct kms_shown *s, const struct mock_mode *modes,
+	const struct mock_mode *expected, unsigned *calls, unsigned more)
+{
+	static uint32_t seen[WIDTH * HEIGHT], want[WIDTH * HEIGHT];
+	const struct bn_output_config *config = bn_output_config(kms_rig.output[0]);
+	unsigned before = *calls, wrong = 0;
+	struct mock_mode mode;
+
+	mock.modes[0] = modes;
+	mock.unplugged[0] = false;
+	probe();
+	CU_ASSERT_EQUAL(*calls, before + more);
+	CU_ASSERT_EQUAL(config->width, expected->width);
+	CU_ASSERT_EQUAL(config->height, expected->height);
+	CU_ASSERT(config->refresh_mhz / 1000 + 1 >= expected->hz &&
+		  config->refresh_mhz / 1000 <= expected->hz);
+	kms_submit(s, 0x334455, 100, 100);
+	kms_settle();
+	mode = mock_kms_mode(kms_output(0)->crtc_index);
+	CU_ASSERT(mode.width == expected->width && mode.height == expected->height &&
+		  mode.hz == expected->hz);
+	CU_ASSERT_EQUAL(kms_unanswered(s), 0);
+	mock_kms_render(kms_output(0)->crtc_index, seen);
+	CU_ASSERT(reference_render_output(kms_rig.output[0], want));
+	for (uint32_t y = 0; y < config->height; y++)
+		wrong += memcmp(seen + y * WIDTH, want + y * config->width, config->width * 4) != 0;
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
+static void test_other_mode(void)
+{
+	static const struct mock_mode small[] = {{320, 240, 75}, {0}},
+				      same[] = {{640, 480, 60}, {0}},
+				      both[] = {{512, 384, 60}, {640, 480, 60}, {0}},
+				      slow[] = {{640, 480, 30}, {0}};
+	struct bn_place place = bn_place_default;
+	struct kms_shown *s;
+	unsigned calls = 0;
+
+	kms_open_rig(&mock_rk3588, 1);
+	bn_output_set_mode_handler(kms_rig.output[0], count_call, &calls);
+	place.at = (struct bn_rect){250, 200, 0, 0};
+	s = kms_add_layer(0, 0x123456, &place, 100, 100);
+	for (int32_t i = 0; i < 12; i++) {
+		place.at.x = i * 20;
+		kms_add_layer(0, 0x101010 * (uint32_t)i, &place, 100, 100);
+	}
+	kms_settle();
+	mock.unplugged[0] = true;
+	probe();
+	return_with(s, small, small, &calls, 1);
+	mock.unplugged[0] = true;
+	probe();
+	return_with(s, small, small, &calls, 0);
+	/* 640×480 was asked for; the list changes while it is plugged in. */
+	return_with(s, both, &both[1], &calls, 1);
+	return_with(s, slow, slow, &calls, 1);
+	mock.unplugged[0] = true;
+	probe();
+	return_with(s, same, same, &calls, 1);
+	CU_ASSERT_EQUAL(kms_rig.output[0]->counters.failed, 0);
+	kms_close_rig();
+}
+
 static void test_master(void)
 {
 	struct bn_place place = bn_place_default;
@@ -198,6 +269,7 @@ static const CU_TestInfo tests[] = {
 	{"everything at once", test_everything_at_once},
 	{"flips that never arrive", test_lost_flips},
 	{"unplugged and back", test_unplug},
+	{"back with another mode", test_other_mode},
 	{"the master is lost", test_master},
 	CU_TEST_INFO_NULL,
 };

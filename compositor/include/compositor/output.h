@@ -164,6 +164,12 @@ bool bn_output_active(const struct bn_output *output);
 void bn_output_set_active_handler(
 	struct bn_output *output, void (*handler)(void *data), void *data);
 
+/* Calls handler from the loop whenever the display has brought another mode by itself: it was plugged in for the first time,
+ * came back, or lists other modes than before. bn_output_config() has the new one, and its layers are where they were. The
+ * handler may change places and submit frames; it may not destroy the output. NULL ends it. (kms) */
+void bn_output_set_mode_handler(
+	struct bn_output *output, void (*handler)(void *data), void *data);
+
 /* ---- looking at what is really shown (safety watchdog) ---- */
 
 enum bn_read_source {
