@@ -13,6 +13,7 @@
 # (bench/stalls.c). Each missed refresh is put beside that: a frame that the machine withheld at least as much time from as it was late is
 # counted apart, and stays counted as missed.
 #
+# BINNACLE_BENCH_KEEP names a folder for all that was seen, with a trace of each miss.
 # BINNACLE_BENCH_SECONDS overrides 600 s (--quick: 60 s) for each policy, BINNACLE_BENCH_POLICIES which ones are run.
 . "$top/bench/vms.sh"
 "$top/tools/uml"
@@ -109,6 +110,10 @@ measure() {
 	fi
 	ctl events --follow --json >"$run_dir/$policy.events" 2>/dev/null &
 	events_pid=$!
+	if [ -n "${BINNACLE_BENCH_KEEP:-}" ]; then
+		mkdir -p "$BINNACLE_BENCH_KEEP"
+		keep_misses "$policy" &
+	fi
 	ctl reset >/dev/null
 	local begun_ns
 	begun_ns=$(awk '{ printf "%.0f", $1 * 1e9 }' /proc/uptime)
@@ -137,6 +142,19 @@ measure() {
 	done
 	guests_stop
 	service_stop || say "  binnacled did not stop cleanly" >&2
+}
+
+# keep_misses POLICY: for whoever looks into it, the second before each of the first 40 misses of the cluster as a trace.
+keep_misses() {
+	local line n=0
+	ctl events --follow --json 2>/dev/null | while read -r line; do
+		case "$line" in
+		*'"cluster"'*'"missed"'*)
+			n=$((n + 1))
+			[ "$n" -gt 40 ] || ctl trace --last --seconds 1 "$BINNACLE_BENCH_KEEP/$1.miss.$n.json" >/dev/null
+			;;
+		esac
+	done
 }
 
 # explain BEGUN_NS STALLS EVENTS: the stalls of the machine, and the missed frames beside them, as one object. A frame's way ends with its event.
