@@ -11,6 +11,7 @@
 #   UML_HOST_MEMORY   MiB for the kernel   (default 1536)
 #   UML_HOST_SECONDS  ended after so long  (default 200)
 #   UML_HOST_WORDS    more words for its command line, as --words
+#   UML_HOST_OUT      a folder that COMMAND may write to
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 top=$(cd "$here/../.." && pwd -P)
@@ -49,7 +50,7 @@ trap 'exit 143' TERM INT HUP
 			printf 'export %s=%q\n' "$name" "${!name}" ;;
 		esac
 	done
-	printf 'shown=(%q %q)\n' "$top" "${BINNACLE_BUILD:-$top}"
+	printf 'shown=(%q %q) writable=%q\n' "$top" "${BINNACLE_BUILD:-$top}" "${UML_HOST_OUT:-}"
 	printf 'run=%q folder=%q\ncommand=(' "$run" "$PWD"
 	printf '%q ' "$@"
 	echo ')'
