@@ -76,6 +76,15 @@ static void close_stage(void)
 	sim_clear();
 }
 
+/* Of one VM on one output. */
+static void clear_stage(struct sim_vm *vm, struct sim_output *output)
+{
+	stop_apps();
+	sim_vm_finish(vm);
+	sim_output_finish(output);
+	close_stage();
+}
+
 static uint64_t period(uint32_t mhz)
 {
 	return 1000000000000ull / mhz;
@@ -152,10 +161,7 @@ static void fits(uint32_t mhz, enum app_throttle throttle, uint64_t cpu, uint64_
 	run(ns);
 	check_in_step(&vm, 0, mhz, ns, throttle_names[throttle]);
 	check_all_shown(&vm, app->frames, 3);
-	stop_apps();
-	sim_vm_finish(&vm);
-	sim_output_finish(&output);
-	close_stage();
+	clear_stage(&vm, &output);
 }
 
 /* Presented exactly once per refresh, on a grid that does not drift, nothing doubled, nothing
@@ -192,10 +198,7 @@ static void slow(uint32_t mhz, enum app_throttle throttle, uint64_t cpu, uint64_
 	run(60 * S);
 	check_all_shown(&vm, app->frames, 3);
 	SIM_CHECK(vm.seen[0].backlog_max <= 2, "%u flushes waiting", vm.seen[0].backlog_max);
-	stop_apps();
-	sim_vm_finish(&vm);
-	sim_output_finish(&output);
-	close_stage();
+	clear_stage(&vm, &output);
 }
 
 /* Steady times: the figure to compare with is exact. */
@@ -213,10 +216,7 @@ static void slow_but_no_slower(uint32_t mhz, uint64_t cpu, uint64_t gpu)
 	SIM_CHECK(app->frames >= 60 * S / (slowest + slowest / 20 + 200 * US),
 		"%llu frames with %llu + %llu us at %u mHz", (unsigned long long)app->frames,
 		(unsigned long long)(cpu / US), (unsigned long long)(gpu / US), mhz);
-	stop_apps();
-	sim_vm_finish(&vm);
-	sim_output_finish(&output);
-	close_stage();
+	clear_stage(&vm, &output);
 }
 
 /* Skips refreshes, but never has more than one frame waiting behind the one on its way to the
@@ -258,10 +258,7 @@ static void worker(uint32_t mhz, struct sim_vm_config config)
 		check_in_step(&vm, 0, mhz, 20 * S, "beside off-screen work");
 	SIM_CHECK(apps[1].frames > 20 * S / period(mhz) * 4, "off-screen: %llu rounds",
 		(unsigned long long)apps[1].frames);
-	stop_apps();
-	sim_vm_finish(&vm);
-	sim_output_finish(&output);
-	close_stage();
+	clear_stage(&vm, &output);
 }
 
 static void test_worker(void)
@@ -299,10 +296,7 @@ static void test_free(void)
 		SIM_CHECK(app->frames >= 20 * S / (cpu + (k % 2 ? 100 : 240) * US),
 			"held back: %llu frames", (unsigned long long)app->frames);
 		check_all_shown(&vm, app->frames, 3);
-		stop_apps();
-		sim_vm_finish(&vm);
-		sim_output_finish(&output);
-		close_stage();
+		clear_stage(&vm, &output);
 	}
 	sim_settle();
 }
@@ -498,10 +492,7 @@ static void test_late(void)
 			vm.seen[0] = (struct sim_seen){0};
 			run(10 * S);
 			check_in_step(&vm, 0, rates[i], 10 * S, "after lateness");
-			stop_apps();
-			sim_vm_finish(&vm);
-			sim_output_finish(&output);
-			close_stage();
+			clear_stage(&vm, &output);
 		}
 	}
 	sim_settle();
