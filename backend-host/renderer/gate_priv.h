@@ -119,8 +119,16 @@ static inline unsigned bn_gate_unfinished(const struct bn_gate *gate)
 void bn_gate_settle(struct bn_gate *gate);
 void bn_gate_ring(struct bn_gate *gate);
 
-/* gate_batch.c */
+/* gate_cost.c */
+/* Somebody else may come: every batch is looked at. */
+bool bn_gate_contended(const struct bn_gate *gate);
 void bn_gate_predict(struct bn_gate *gate, struct bn_gate_batch *batch, uint64_t now);
+/* Of the first one at the GPU, which is done. */
+uint64_t bn_gate_cost(struct bn_gate *gate, const struct bn_gate_record *rec);
+/* From a batch that had a prediction. */
+void bn_gate_learn(struct bn_gate *gate, const struct bn_gate_record *rec, uint64_t cost);
+
+/* gate_batch.c */
 /* The batch begins; `busy` is already published. */
 void bn_gate_begin(struct bn_gate *gate, const struct bn_gate_batch *batch, uint64_t now);
 /* How much longer the GPU will be busy with what it has, as predicted. */
