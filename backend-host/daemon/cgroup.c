@@ -145,16 +145,15 @@ void bn_cgroup_destroy(struct bn_cgroup *g)
 	free(g);
 }
 
-void bn_cgroup_add(struct bn_cgroup *g, pid_t pid)
+int bn_cgroup_open_procs(const struct bn_cgroup *g)
 {
-	char text[16];
 	if (!g)
-		return;
-	snprintf(text, sizeof(text), "%d", (int)pid);
-	int ret = write_file(g->fd, "cgroup.procs", text);
-	if (ret < 0)
+		return -1;
+	int fd = openat(g->fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
 		bn_warn("%s: putting its renderer into a memory cgroup: %s", g->name,
-			strerror(-ret));
+			strerror(errno));
+	return fd;
 }
 
 void bn_cgroup_set_memory_max(struct bn_cgroup *g, uint64_t bytes)

@@ -21,7 +21,8 @@ void bn_cgroups_close(struct bn_cgroups *groups);
  * everywhere below. */
 struct bn_cgroup *bn_cgroup_create(struct bn_cgroups *groups, const char *name);
 void bn_cgroup_destroy(struct bn_cgroup *group); /* removes it; its processes must be gone */
-void bn_cgroup_add(struct bn_cgroup *group, pid_t pid);
+/* For writing: a process whose id is written there joins. The caller's; -1 when there is none, logged. */
+int bn_cgroup_open_procs(const struct bn_cgroup *group);
 void bn_cgroup_set_memory_max(struct bn_cgroup *group, uint64_t bytes);
 /* Stops all of its processes or lets them go on; they can be killed either way. 0 or -errno;
  * -ENOTSUP for NULL. */

@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "probe.h"
+#include "sandbox/sandbox.h"
 #include "service.h"
 
 #ifndef BN_CONFIG_PATH
@@ -161,26 +162,34 @@ static const char *level_name(enum bn_log_level level)
 	return names[level];
 }
 
-static int serve(const struct options *o, const struct bn_settings *settings)
+static int serve(const struct bn_settings *settings, const struct bn_renderer_program *program)
 {
 	static struct bn_service service;
-	char buffer[PATH_MAX];
-	const struct bn_renderer_program program = {
-		.path = find_renderer(o, buffer),
-		.log_level = level_name(settings->log),
-		.sandbox = !o->no_sandbox,
-	};
-	if (!program.path)
-		return 1;
-	if (o->no_sandbox)
+	if (!program->sandbox)
 		bn_warn("--no-sandbox: renderers run UNCONFINED; a hostile guest may take over "
 			"this "
 			"user's account");
-	int ret = bn_service_init(&service, settings, &program);
+	int ret = bn_service_init(&service, settings, program);
 	if (ret == 0)
 		bn_service_run(&service);
 	bn_service_finish(&service);
 	return ret == 0 ? 0 : 1;
+}
+
+static int find_and_serve(const struct options *o, const struct bn_settings *settings)
+{
+	char buffer[PATH_MAX];
+	/* As it is now: what the compositor sets for itself is not for renderers. */
+	char **env = bn_sandbox_env();
+	const struct bn_renderer_program program = {
+		.path = find_renderer(o, buffer),
+		.log_level = level_name(settings->log),
+		.env = env,
+		.sandbox = !o->no_sandbox,
+	};
+	int status = program.path && env ? serve(settings, &program) : 1;
+	free(env);
+	return status;
 }
 
 int main(int argc, char **argv)
@@ -209,5 +218,5 @@ int main(int argc, char **argv)
 	if (o.log)
 		settings.log = level;
 	bn_log_init(settings.log, "binnacled");
-	return serve(&o, &settings);
+	return find_and_serve(&o, &settings);
 }

@@ -12,6 +12,7 @@ struct wl_event_loop;
 struct bn_renderer_program {
 	const char *path;
 	const char *log_level; /* its --log */
+	char *const *env;      /* bn_sandbox_env(), taken before anything changes the environment */
 	bool sandbox;
 };
 
@@ -22,19 +23,31 @@ struct bn_renderer_exit {
 	int code; /* exit status, or the signal's number */
 };
 
-/* The process is gone and reaped. Destroying it from here is allowed. */
-typedef void (*bn_renderer_exited)(void *data, const struct bn_renderer_exit *exit);
+/* Called from the event loop; destroying the process from within is allowed. Of failed() and exited() one
+ * comes, once. */
+struct bn_renderer_listener {
+	/* It runs. Not called when its end was asked for, or came, before. */
+	void (*started)(void *data, pid_t pid);
+	/* It could not be started; error is -errno, logged. */
+	void (*failed)(void *data, int error);
+	/* It is gone and reaped. */
+	void (*exited)(void *data, const struct bn_renderer_exit *exit);
+};
 
-/* Starts a renderer for the VM of that name; link_fd becomes its fd 3 and stays the caller's.
- * shader_cache is its folder for compiled shaders, NULL: none is kept. 0 or -errno, logged. */
+/* Starts a renderer for the VM of that name, without waiting for it: making its namespaces and running
+ * the program takes milliseconds, and is left to a thread. link_fd becomes its fd 3 and stays the
+ * caller's. shader_cache is its folder for compiled shaders, NULL: none is kept. procs_fd: the
+ * cgroup.procs that it is written to before started(), -1: none; taken over, whatever the result. 0 or
+ * -errno, logged: then nothing is called. */
 int bn_renderer_process_create(struct bn_renderer_process **out, struct wl_event_loop *loop,
 	const struct bn_renderer_program *program, const char *vm, const char *shader_cache,
-	int link_fd, bn_renderer_exited exited, void *data);
-/* Kills the process if it still runs and waits for its end (which SIGKILL makes short; at most
- * two seconds). NULL is allowed. */
+	int link_fd, int procs_fd, const struct bn_renderer_listener *listener, void *data);
+/* Kills the process, also one that is still being started, and waits for its end (which SIGKILL makes
+ * short; at most two seconds). NULL is allowed. */
 void bn_renderer_process_destroy(struct bn_renderer_process *process);
-/* Asks for its end; exited() follows. */
+/* Asks for its end; exited() or failed() follows. */
 void bn_renderer_process_kill(struct bn_renderer_process *process);
+/* 0: it is still being started. */
 pid_t bn_renderer_process_pid(const struct bn_renderer_process *process);
 
 /* When a renderer that keeps dying may be started again: at once, but after 5 deaths within 10 s

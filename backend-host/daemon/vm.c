@@ -165,6 +165,7 @@ int bn_vm_create(struct bn_vm **out, const struct bn_vm_context *context,
 	vm->name = settings->name;
 	vm->index = index;
 	vm->listen_fd = vm->spare_fd = vm->journal_fd = vm->inflight_fd = vm->stats_fd = -1;
+	vm->link_fd = -1;
 	vm->guest_memory_limit = UINT64_MAX;
 	bn_monitor_init(&vm->monitor);
 	int ret = init_frames(vm);

@@ -30,7 +30,8 @@ struct bn_vm {
 
 	enum bn_vm_renderer_state renderer_state;
 	struct bn_renderer_process *process; /* NULL: none */
-	struct bn_renderer_link *link;       /* NULL: none */
+	struct bn_renderer_link *link;       /* NULL: none, or it does not run yet */
+	int link_fd; /* our end of the link, until the process runs; -1: none */
 	struct bn_link_ready about;          /* valid when READY */
 	uint32_t priority;                   /* asked for, of its GPU contexts */
 	bool used;                           /* the renderer was given something of a front end */
@@ -51,7 +52,7 @@ struct bn_vm {
 	char shader_cache[BN_SHADER_CACHE_PATH_MAX]; /* "": none is kept */
 	int journal_fd, inflight_fd, stats_fd; /* -1: none yet */
 	const struct bn_stats *stats;          /* mapped; NULL: none */
-	struct bn_arbiter_fds arbiter_fds;     /* from start to greeting */
+	struct bn_arbiter_fds arbiter_fds;     /* while it is greeted */
 
 	struct bn_frames *frames;
 	struct bn_monitor monitor;

@@ -26,7 +26,7 @@
 #define JOURNAL_SIZE (16u << 20)
 
 /* Mesa, its compiler and the GPU library themselves, on top of what a VM's resources may take. */
-#define OVERHEAD_BYTES (512ull << 20)
+#define OVERHEAD_BYTES (1ull << 30)
 
 /* A renderer that is stuck, in a driver or on purpose, would keep its VMM waiting for ever: that
  * waits for memory and rings with all of its virtual processors stopped. Far above what either
@@ -39,6 +39,9 @@
 
 /* Renderers with a past that die before they have taken it over. */
 #define FAILED_RESTORES_MAX 3
+
+/* After a start that failed. */
+#define START_AGAIN_MS 1000
 
 /* ---- shared memfds ---- */
 
@@ -318,6 +321,7 @@ static unsigned restart_wait(const struct bn_vm *vm, unsigned wait)
 
 static void forget_renderer(struct bn_vm *vm)
 {
+	bn_fd_close(&vm->link_fd);
 	bn_renderer_link_destroy(vm->link);
 	bn_arbiter_detach(vm->context->arbiter, vm->index);
 	bn_renderer_process_destroy(vm->process);
@@ -372,31 +376,6 @@ static void handle_exited(void *data, const struct bn_renderer_exit *how)
 		start_later(vm, restart_wait(vm, wait));
 }
 
-static int launch(struct bn_vm *vm)
-{
-	int pair[2];
-	vm->started_ns = bn_now_ns();
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	int ret = bn_renderer_process_create(&vm->process, vm->context->loop, &vm->context->program,
-		vm->name, vm->shader_cache[0] ? vm->shader_cache : NULL, pair[1], handle_exited,
-		vm);
-	bn_fd_close(&pair[1]);
-	if (ret < 0) {
-		bn_fd_close(&pair[0]);
-		return ret;
-	}
-	bn_arbiter_process(
-		vm->context->arbiter, vm->index, bn_renderer_process_pid(vm->process));
-	bn_vm_renderer_update_limits(vm);
-	bn_cgroup_add(vm->cgroup, bn_renderer_process_pid(vm->process));
-	vm->renderer_state = BN_VM_RENDERER_STARTING;
-	if (!vm->deadline)
-		vm->deadline = wl_event_loop_add_timer(vm->context->loop, handle_deadline, vm);
-	set_deadline(vm, START_MS);
-	return bn_renderer_link_create(&vm->link, vm->context->loop, pair[0], &link_listener, vm);
-}
-
 static void close_arbiter_fds(struct bn_vm *vm)
 {
 	bn_fd_close(&vm->arbiter_fds.request);
@@ -405,34 +384,86 @@ static void close_arbiter_fds(struct bn_vm *vm)
 	bn_fd_close(&vm->arbiter_fds.renderer_bell);
 }
 
+/* It runs, and waits for its greeting. */
+static int greet(struct bn_vm *vm, pid_t pid)
+{
+	int link_fd = vm->link_fd;
+	vm->link_fd = -1;
+	int ret = bn_renderer_link_create(
+		&vm->link, vm->context->loop, link_fd, &link_listener, vm);
+	if (ret < 0)
+		return ret;
+	ret = bn_arbiter_attach(vm->context->arbiter, vm->index, &vm->arbiter_fds);
+	if (ret < 0)
+		return ret;
+	bn_arbiter_process(vm->context->arbiter, vm->index, pid);
+	ret = send_hello(vm);
+	close_arbiter_fds(vm);
+	if (ret == 0)
+		bn_vm_renderer_send_displays(vm);
+	return ret;
+}
+
+static void handle_started(void *data, pid_t pid)
+{
+	struct bn_vm *vm = data;
+	int ret = greet(vm, pid);
+	if (ret == 0)
+		return;
+	bn_error("%s: no renderer: %s; starting another one", vm->name, strerror(-ret));
+	vm->want_fresh = vm->want_fresh || !vm->restored;
+	end_renderer(vm); /* its end starts the next one */
+}
+
+static void handle_failed(void *data, int error)
+{
+	struct bn_vm *vm = data;
+	bn_error("%s: no renderer: %s; trying again in a second", vm->name, strerror(-error));
+	vm->want_fresh = vm->want_fresh || !vm->restored;
+	forget_renderer(vm);
+	if (!vm->stopping)
+		start_later(vm, START_AGAIN_MS);
+}
+
+static const struct bn_renderer_listener renderer_listener = {
+	.started = handle_started,
+	.failed = handle_failed,
+	.exited = handle_exited,
+};
+
+static int launch(struct bn_vm *vm)
+{
+	int pair[2];
+	vm->started_ns = bn_now_ns();
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	vm->link_fd = pair[0];
+	bn_vm_renderer_update_limits(vm);
+	int ret = bn_renderer_process_create(&vm->process, vm->context->loop, &vm->context->program,
+		vm->name, vm->shader_cache[0] ? vm->shader_cache : NULL, pair[1],
+		bn_cgroup_open_procs(vm->cgroup), &renderer_listener, vm);
+	bn_fd_close(&pair[1]);
+	if (ret < 0)
+		return ret;
+	vm->renderer_state = BN_VM_RENDERER_STARTING;
+	if (!vm->deadline)
+		vm->deadline = wl_event_loop_add_timer(vm->context->loop, handle_deadline, vm);
+	set_deadline(vm, START_MS);
+	return 0;
+}
+
 void bn_vm_renderer_start(struct bn_vm *vm)
 {
 	int ret = 0;
-	vm->arbiter_fds = (struct bn_arbiter_fds){-1, -1, -1, -1};
 	vm->restored = !vm->want_fresh && vm->journal_fd >= 0;
 	vm->want_fresh = vm->replacing = false;
 	vm->used = vm->used && vm->restored;
 	if (!vm->restored)
 		ret = make_memfds(vm);
 	if (ret == 0)
-		ret = bn_arbiter_attach(vm->context->arbiter, vm->index, &vm->arbiter_fds);
-	if (ret == 0)
 		ret = launch(vm);
-	if (ret == 0)
-		ret = send_hello(vm);
-	close_arbiter_fds(vm);
-	if (ret == 0) {
-		bn_vm_renderer_send_displays(vm);
-		return;
-	}
-	bn_error("%s: no renderer: %s; trying again in a second", vm->name, strerror(-ret));
-	vm->want_fresh = vm->want_fresh || !vm->restored;
-	if (vm->process) {
-		end_renderer(vm); /* its end starts the next one */
-		return;
-	}
-	bn_arbiter_detach(vm->context->arbiter, vm->index);
-	start_later(vm, 1000);
+	if (ret < 0)
+		handle_failed(vm, ret);
 }
 
 void bn_vm_renderer_replace(struct bn_vm *vm)
@@ -482,6 +513,7 @@ void bn_vm_renderer_finish(struct bn_vm *vm)
 	bn_arbiter_detach(vm->context->arbiter, vm->index);
 	bn_renderer_process_destroy(vm->process);
 	vm->process = NULL;
+	bn_fd_close(&vm->link_fd);
 	bn_arbiter_cgroup(vm->context->arbiter, vm->index, NULL);
 	bn_cgroup_destroy(vm->cgroup);
 	forget_memfds(vm);

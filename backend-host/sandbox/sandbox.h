@@ -12,13 +12,21 @@
 struct bn_sandbox_spawn {
 	const char *path; /* of the program; opened before the namespaces change */
 	char *const *argv;
+	char *const *env; /* as bn_sandbox_env() makes it; NULL: empty */
 	const int *fds; /* the child gets these as 3, 4, …; not closed here */
 	unsigned nfds;
 	bool namespaces; /* false with --no-sandbox */
 };
 
+/* The environment for such programs: what this process has of the variables that concern drivers, the C
+ * library, the log and sanitizers; nothing else. NULL-terminated and one block: free(). NULL without
+ * memory. Not while another thread changes the environment. */
+char **bn_sandbox_env(void);
+
 /* Starts a process. When the kernel refuses namespaces, starts it without them and logs one clear
- * line naming the sysctl or setting at fault. Returns the pid and a pidfd in *pidfd, or -errno. */
+ * line naming the sysctl or setting at fault. Returns the pid and a pidfd in *pidfd, or -errno. It
+ * takes milliseconds, as it waits for the program to run. The process is killed when the *thread* that
+ * called this ends. */
 pid_t bn_sandbox_spawn(const struct bn_sandbox_spawn *spawn, int *pidfd);
 
 /* The ids that a process started so, with a user namespace, has outside of it: what is to be

@@ -135,8 +135,6 @@ static void child_run(struct child *c)
 	 * (TIOCSTI). */
 	setsid();
 	child_fds(c);
-	const struct sched_param ordinary = {0};
-	sched_setscheduler(0, SCHED_OTHER, &ordinary); /* see clone_child() */
 	syscall(SYS_execveat, c->program, "", c->spawn->argv, c->env, AT_EMPTY_PATH);
 	int error = errno;
 	/* A script cannot be run through an fd that exec closes: its interpreter would find
@@ -176,7 +174,10 @@ void bn_sandbox_ids(uid_t *uid, gid_t *gid)
 	*gid = getegid();
 	if (*uid != 0)
 		return;
-	struct passwd *nobody = getpwnam("nobody");
+	struct passwd entry, *nobody = NULL;
+	char text[1024];
+	if (getpwnam_r("nobody", &entry, text, sizeof(text), &nobody) != 0)
+		nobody = NULL;
 	*uid = nobody ? nobody->pw_uid : BN_SANDBOX_NOBODY;
 	*gid = nobody ? nobody->pw_gid : BN_SANDBOX_NOBODY;
 }
@@ -191,38 +192,18 @@ static int map_ids(const struct child *c, pid_t pid)
 	return ret < 0 && ret != -ENOENT ? ret : map_to(pid, uid, gid);
 }
 
-static char **make_env(enum mode mode)
+static char **make_env(char *const *base, enum mode mode)
 {
 	unsigned n = 0;
-	while (environ[n])
+	while (base && base[n])
 		n++;
 	char **env = calloc(n + 2, sizeof(*env));
 	if (!env)
 		return NULL;
-	unsigned k = 0;
-	for (unsigned i = 0; i < n; i++) {
-		if (strncmp(environ[i], BN_SANDBOX_ENV "=", sizeof(BN_SANDBOX_ENV)) != 0)
-			env[k++] = environ[i];
-	}
-	env[k] = (char *)mode_env[mode];
+	for (unsigned i = 0; i < n; i++)
+		env[i] = base[i];
+	env[n] = (char *)mode_env[mode];
 	return env;
-}
-
-/* The child has its parent's real-time priority until it runs the program: the parent waits for that,
- * and must not have to wait until every ordinary thread of the machine has had its turn. */
-static pid_t clone_child(unsigned long flags, int *pidfd)
-{
-	struct sched_param param = {0};
-	bool realtime = sched_getscheduler(0) == (SCHED_FIFO | SCHED_RESET_ON_FORK) &&
-			sched_getparam(0, &param) == 0 &&
-			sched_setscheduler(0, SCHED_FIFO, &param) == 0;
-	/* Like fork(), as no stack is given. */
-	pid_t pid = (pid_t)syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, NULL);
-	int error = errno;
-	if (realtime && pid != 0)
-		sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param);
-	errno = error;
-	return pid;
 }
 
 static void reap(pid_t pid)
@@ -266,7 +247,7 @@ static pid_t run_mode(struct child *c, enum mode mode, int *pidfd, bool *made)
 	*made = false;
 	c->mode = mode;
 	c->drop_groups = geteuid() == 0;
-	c->env = make_env(mode);
+	c->env = make_env(c->spawn->env, mode);
 	if (!c->env)
 		return -ENOMEM;
 	pid_t pid = -ENOMEM;
@@ -278,7 +259,9 @@ static pid_t run_mode(struct child *c, enum mode mode, int *pidfd, bool *made)
 		pid = -errno;
 		goto close_mapped;
 	}
-	pid = clone_child(flags[mode], pidfd);
+	/* Like fork(), as no stack is given. */
+	pid = (pid_t)syscall(
+		SYS_clone, flags[mode] | CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, NULL);
 	if (pid == 0)
 		child_run(c);
 	if (pid < 0) {

@@ -321,9 +321,12 @@ static bool cage_open(struct cage *cage, const char *what, bool namespaces, cons
 	char *argv[] = {(char *)"test_sandbox", (char *)"--inside", (char *)what, self_path,
 		(char *)(cache_dir ? cache_dir : ""), NULL};
 	int fds[2] = {sv[1], spare[0]};
+	char **env = bn_sandbox_env();
 	struct bn_sandbox_spawn spawn = {
-		.path = self_path, .argv = argv, .fds = fds, .nfds = 2, .namespaces = namespaces};
+		.path = self_path, .argv = argv, .env = env, .fds = fds, .nfds = 2,
+		.namespaces = namespaces};
 	cage->pid = bn_sandbox_spawn(&spawn, &cage->pidfd);
+	free(env);
 	cage->sock = sv[0];
 	close(sv[1]);
 	bn_fds_close(spare, 2);
