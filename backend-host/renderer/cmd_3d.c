@@ -20,6 +20,9 @@ uint32_t bn_cmd_ctx_create(struct bn_device *dev, struct bn_cmd *cmd, const void
 	name[c->nlen] = '\0';
 	if (bn_device_quarantined(dev))
 		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	/* Before it waits for the GPU: a guest that goes on asking gets its answer at once. */
+	if (dev->contexts.count >= BN_CONTEXTS_MAX || !bn_context_room(dev, 1))
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	if (!bn_device_enter(dev, &batch))
 		return BN_CMD_PARKED;
 	type = bn_context_create(dev, cmd->hdr.ctx_id, capset, name, false);

@@ -30,8 +30,6 @@ static uint32_t gl_create(struct bn_device *dev, const struct bn_context *ctx)
 {
 	int ret;
 
-	if (!bn_context_room(dev, 1))
-		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	bn_room_context_begin(&dev->room);
 	ret = bn_gl_ctx_create(dev->gl, ctx->id, ctx->capset_id, ctx->name);
 	bn_room_context_end(&dev->room);

@@ -343,7 +343,7 @@ void bn_device_refill(struct bn_device *dev);
 
 /* context.c */
 struct bn_context *bn_context_get(const struct bn_device *dev, uint32_t id);
-/* lost: only remembered. */
+/* lost: only remembered. Otherwise ask bn_context_room() before. */
 uint32_t bn_context_create(
 	struct bn_device *dev, uint32_t id, uint32_t capset_id, const char *name, bool lost);
 void bn_context_destroy(struct bn_device *dev, struct bn_context *ctx);
