@@ -80,7 +80,8 @@ static void test_unplug_still(void)
 
 static void test_second_instance(void)
 {
-	char ini[2 * E2E_PATH], *argv[] = {(char *)e2e_program("BINNACLED"), (char *)"-c", ini, NULL};
+	char ini[2 * E2E_PATH],
+		*argv[] = {(char *)e2e_program("BINNACLED"), (char *)"-c", ini, NULL};
 	int64_t failures = all_failures();
 
 	snprintf(ini, sizeof(ini), "%s/second.ini", e.dir);
@@ -92,7 +93,8 @@ static void test_second_instance(void)
 		e.dir);
 	fclose(f);
 	CU_ASSERT_TRUE(e2e_run(argv, out, sizeof(out)) == 1);
-	says("/dev/dri/card0 is in use by another program (a display server, or a second binnacled): "
+	says("/dev/dri/card0 is in use by another program (a display server, or a second "
+	     "binnacled): "
 	     "stop that one, or name another card=");
 	CU_ASSERT_TRUE(output_int("dash", "active") == 1 && output_int("other", "active") == 1);
 	CU_ASSERT_TRUE(is_in("warning", "live"));
@@ -116,8 +118,7 @@ static int service_card(void)
 			continue;
 		node[n] = '\0';
 		if (strcmp(node, "/dev/dri/card0") == 0)
-			found = (int)syscall(
-				SYS_pidfd_getfd, (int)process, atoi(entry->d_name), 0);
+			found = (int)syscall(SYS_pidfd_getfd, (int)process, atoi(entry->d_name), 0);
 	}
 	closedir(d);
 	close((int)process);
