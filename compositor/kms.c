@@ -500,6 +500,64 @@ static int set_up(struct bn_kms_output *ko, struct bn_kms_connector *c)
 	return 0;
 }
 
+static int find_place(struct bn_kms_output *ko)
+{
+	struct bn_kms_connector c = {0};
+	int r = choose_connector(ko, &c);
+
+	if (r == 0)
+		r = set_up(ko, &c);
+	bn_kms_connector_finish(&c);
+	return r;
+}
+
+static void wait_for_seat(struct bn_kms_output *ko, struct bn_kms_card *waiting)
+{
+	ko->card = waiting;
+	ko->connector = ko->crtc = 0;
+	wl_list_insert(waiting->outputs.prev, &ko->link);
+}
+
+/* False: it waits on. */
+static bool leave_waiting(struct bn_kms_output *ko)
+{
+	const struct bn_output_config *config = &ko->output->config;
+	struct bn_kms_card *waiting = ko->card;
+
+	if (bn_kms_card_get(&ko->card, ko->output->loop, config->card, config->connector,
+		    config->name) < 0) {
+		ko->card = waiting;
+		return false;
+	}
+	wl_list_remove(&ko->link);
+	wl_list_init(&ko->link);
+	if (ko->card->waiting || find_place(ko) < 0) {
+		bn_kms_card_put(ko->card);
+		wl_list_remove(&ko->link);
+		wait_for_seat(ko, waiting);
+		return false;
+	}
+	bn_kms_card_put(waiting);
+	return true;
+}
+
+void bn_kms_output_begin(struct bn_kms_output *ko)
+{
+	const struct bn_output_config *config = &ko->output->config;
+	const struct bn_output_config before = *config;
+
+	if (!leave_waiting(ko)) {
+		bn_warn("output %s: it stays dark until the session comes to the front again",
+			config->name);
+		return;
+	}
+	bn_kms_writeback_observe(ko->output);
+	/* The mode may be as it was thought to be, but what the display can do is known from now on. */
+	if (memcmp(&before, config, sizeof(before)) == 0)
+		bn_output_note_mode(ko->output);
+	bn_kms_output_arm(ko);
+}
+
 static void output_free(struct bn_kms_output *ko)
 {
 	struct bn_kms_card *card = ko->card;
@@ -540,7 +598,6 @@ static int kms_start(struct bn_output *output)
 {
 	const struct bn_output_config *config = &output->config;
 	struct bn_kms_output *ko = calloc(1, sizeof(*ko));
-	struct bn_kms_connector c = {0};
 	int r;
 
 	if (!ko)
@@ -551,10 +608,14 @@ static int kms_start(struct bn_output *output)
 		return r;
 	}
 	init(ko, output);
-	r = choose_connector(ko, &c);
-	if (r == 0)
-		r = set_up(ko, &c);
-	bn_kms_connector_finish(&c);
+	if (ko->card->waiting) {
+		bn_warn("output %s: this session is in the background: its display is set up "
+			"when it comes to the front; guests go on without it",
+			config->name);
+		wait_for_seat(ko, ko->card);
+		return 0;
+	}
+	r = find_place(ko);
 	if (r == 0)
 		return 0;
 	if (output->idle)

@@ -147,6 +147,22 @@ void bn_kms_card_lost(struct bn_kms_card *card)
 	wl_event_source_timer_update(card->master_timer, MASTER_MS);
 }
 
+void bn_kms_cards_begin(void)
+{
+	struct bn_kms_card *card, *next_card;
+	struct bn_kms_output *ko, *next;
+
+	wl_list_for_each_safe(card, next_card, &cards, link)
+	{
+		if (!card->waiting)
+			continue;
+		card->refs++; /* the last output takes its own along */
+		wl_list_for_each_safe(ko, next, &card->outputs, link) bn_kms_output_begin(ko);
+		bn_kms_card_put(card);
+		return;
+	}
+}
+
 void bn_kms_cards_seat_changed(bool active)
 {
 	struct bn_kms_card *card;
@@ -178,6 +194,8 @@ static int open_node(struct bn_kms_card *card)
 
 static void close_node(struct bn_kms_card *card)
 {
+	if (card->waiting)
+		bn_kms_seat_put();
 	if (card->fd < 0)
 		return;
 	if (card->seat_device >= 0) {
@@ -329,20 +347,30 @@ static int finish_opening(struct bn_kms_card *card, const char *driver)
 	return r;
 }
 
-static int card_open(
-	struct bn_kms_card **out, struct wl_event_loop *loop, const char *path, const char *driver)
+/* Without its node. NULL: no memory. */
+static struct bn_kms_card *card_new(struct wl_event_loop *loop, const char *path)
 {
 	struct bn_kms_card *card = calloc(1, sizeof(*card));
-	int r;
 
 	if (!card)
-		return -ENOMEM;
+		return NULL;
 	card->loop = loop;
-	card->fd = card->hotplug_fd = card->seat_device = -1;
+	card->fd = card->hotplug_fd = card->seat_device = card->udmabuf_fd = -1;
 	snprintf(card->path, sizeof(card->path), "%s", path);
 	wl_list_init(&card->outputs);
 	wl_list_init(&card->fbs);
 	wl_list_insert(cards.prev, &card->link);
+	return card;
+}
+
+static int card_open(
+	struct bn_kms_card **out, struct wl_event_loop *loop, const char *path, const char *driver)
+{
+	struct bn_kms_card *card = card_new(loop, path);
+	int r;
+
+	if (!card)
+		return -ENOMEM;
 	card->udmabuf_fd = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
 	r = open_node(card);
 	if (r == 0)
@@ -398,7 +426,7 @@ static struct bn_kms_card *find_open(
 
 	wl_list_for_each(card, &cards, link)
 	{
-		if (card->loop != loop || !matches(card, name))
+		if (card->loop != loop || card->waiting || !matches(card, name))
 			continue;
 		if (has_free(card, connector))
 			return card;
@@ -464,6 +492,41 @@ static void say_none(const char *name, const char *card, int error)
 			name, strerror(-error));
 }
 
+/* Where outputs wait for the seat, of which it has a reference. */
+static int find_waiting(struct bn_kms_card **out, struct wl_event_loop *loop)
+{
+	struct bn_kms_card *card;
+
+	wl_list_for_each(card, &cards, link)
+	{
+		*out = card;
+		if (card->waiting && card->loop == loop)
+			return 0;
+	}
+	*out = card_new(loop, "");
+	if (!*out)
+		return -ENOMEM;
+	(*out)->waiting = bn_kms_seat_get(loop);
+	return 0;
+}
+
+static int open_or_wait(struct bn_kms_card **out, struct wl_event_loop *loop, const char *card,
+	const char *connector)
+{
+	bool seat = bn_kms_seat_get(loop);
+	int r;
+
+	/* Nothing is lent to a session in the background, so there is nothing to choose from. */
+	if (seat && !bn_kms_seat_active())
+		r = find_waiting(out, loop);
+	else
+		r = card[0] == '/' ? card_open(out, loop, card, "")
+				   : open_first(out, loop, card, connector);
+	if (seat)
+		bn_kms_seat_put();
+	return r;
+}
+
 int bn_kms_card_get(struct bn_kms_card **out, struct wl_event_loop *loop, const char *card,
 	const char *connector, const char *name)
 {
@@ -471,8 +534,7 @@ int bn_kms_card_get(struct bn_kms_card **out, struct wl_event_loop *loop, const 
 
 	*out = find_open(loop, card, connector);
 	if (!*out)
-		r = card[0] == '/' ? card_open(out, loop, card, "")
-				   : open_first(out, loop, card, connector);
+		r = open_or_wait(out, loop, card, connector);
 	if (r < 0) {
 		say_none(name, card, r);
 		return r;

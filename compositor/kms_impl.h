@@ -154,6 +154,7 @@ struct bn_kms_card {
 	int fd;
 	int seat_device; /* of the seat; -1: opened by ourselves */
 	bool active;     /* we may commit: the session is in front, or we are master */
+	bool waiting;    /* no card, but where outputs are until their session is in front for the first time */
 	bool modifiers;  /* ADDFB2_MODIFIERS */
 	/* vkms (Linux 7.2): adds the offset of the first plane twice, and reads past the end; and a job for its writeback
 	 * that comes too soon after another is never done. */
@@ -175,7 +176,8 @@ struct bn_kms_card {
 };
 
 /* A card with that path or driver's name ("" for the first that has a connector for us), shared with
- * its other outputs. Says in the log what is wrong. name: of the output, for messages. */
+ * its other outputs. Says in the log what is wrong. name: of the output, for messages. When the seat is not ours yet, which card
+ * that is cannot be known: then it is one that is only `waiting`, without anything. */
 int bn_kms_card_get(struct bn_kms_card **out, struct wl_event_loop *loop, const char *card,
 	const char *connector, const char *name);
 void bn_kms_card_put(struct bn_kms_card *card);
@@ -198,6 +200,8 @@ void bn_kms_seat_put(void);
 bool bn_kms_seat_active(void);
 /* Calls bn_kms_card_set_active() of every card that was opened through the seat. */
 void bn_kms_cards_seat_changed(bool active);
+/* The seat is ours for the first time: outputs that waited for it are set up. Not from within the seat's own calls. */
+void bn_kms_cards_begin(void);
 
 /* ---- connectors ---- */
 
@@ -474,6 +478,8 @@ static inline struct bn_kms_output *bn_kms_output_of(const struct bn_output *out
 bool bn_kms_output_on(const struct bn_kms_output *ko);
 /* What a probe found; connector stays the caller's. */
 void bn_kms_output_probed(struct bn_kms_output *ko, const struct bn_kms_connector *connector);
+/* The seat is ours: looks for the card and the connector, and sets up. Whatever is wrong is logged; then it waits on. */
+void bn_kms_output_begin(struct bn_kms_output *ko);
 /* The card may be used, or no longer. */
 void bn_kms_output_card_changed(struct bn_kms_output *ko);
 /* Picks the mode for what is asked for. 0 or -errno. */

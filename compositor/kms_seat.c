@@ -8,15 +8,24 @@
 #include "common/log.h"
 #include "kms_impl.h"
 
-/* How long the seat may take to say that it is ours. */
-#define ENABLE_MS 2000
+/* How long the seat may take to say that it is ours; later than that outputs are set up when it does. */
+#define ENABLE_MS 500
 
 static struct {
 	struct libseat *seat;
-	struct wl_event_source *source;
+	struct wl_event_loop *loop;
+	struct wl_event_source *source, *idle;
 	unsigned refs;
 	bool active;
 } the;
+
+/* Cards are opened outside of the seat's own calls. */
+static void handle_idle(void *data)
+{
+	the.idle = NULL;
+	if (the.active)
+		bn_kms_cards_begin();
+}
 
 static void handle_enable(struct libseat *seat, void *data)
 {
@@ -25,6 +34,8 @@ static void handle_enable(struct libseat *seat, void *data)
 	the.active = true;
 	bn_info("the session is in front");
 	bn_kms_cards_seat_changed(true);
+	if (!the.idle)
+		the.idle = wl_event_loop_add_idle(the.loop, handle_idle, NULL);
 }
 
 static void handle_disable(struct libseat *seat, void *data)
@@ -58,6 +69,7 @@ static bool is_in_session(void)
 
 static bool open_seat(struct wl_event_loop *loop)
 {
+	the.loop = loop;
 	libseat_set_log_handler(forward_log);
 	libseat_set_log_level(LIBSEAT_LOG_LEVEL_ERROR);
 	the.seat = libseat_open_seat(&listener, NULL);
@@ -70,8 +82,12 @@ static bool open_seat(struct wl_event_loop *loop)
 	the.source = wl_event_loop_add_fd(
 		loop, libseat_get_fd(the.seat), WL_EVENT_READABLE, handle_readable, NULL);
 	if (!the.source) {
+		if (the.idle)
+			wl_event_source_remove(the.idle);
 		libseat_close_seat(the.seat);
 		the.seat = NULL;
+		the.idle = NULL;
+		the.active = false;
 		return false;
 	}
 	bn_info("cards are opened through seat %s", libseat_seat_name(the.seat));
@@ -91,9 +107,11 @@ void bn_kms_seat_put(void)
 	if (--the.refs > 0)
 		return;
 	wl_event_source_remove(the.source);
+	if (the.idle)
+		wl_event_source_remove(the.idle);
 	libseat_close_seat(the.seat);
 	the.seat = NULL;
-	the.source = NULL;
+	the.source = the.idle = NULL;
 	the.active = false;
 }
 

@@ -33,7 +33,9 @@ void bn_kms_shown(const struct bn_layer *layer, struct bn_layer_shown *out)
 	const char *why = "";
 
 	*out = (struct bn_layer_shown){.how = BN_SHOWN_NOT};
-	if (!bn_kms_output_on(ko))
+	if (ko->card->waiting)
+		why = "the session has not been in front so far";
+	else if (!bn_kms_output_on(ko))
 		why = ko->connected ? "the display belongs to another program or session"
 				    : "the display is unplugged";
 	else if (!kl || !ko->has_plan || kl->how == BN_SHOWN_NOT)

@@ -54,6 +54,13 @@ static void submit_some(void)
 	}
 }
 
+static unsigned calls;
+
+static void count_call(void *data)
+{
+	(*(unsigned *)data)++;
+}
+
 static void test_switch(void)
 {
 	struct other_session other;
@@ -81,8 +88,65 @@ static void test_switch(void)
 	wl_event_loop_destroy(loop);
 }
 
+/* Started while another session is in front: nothing is lent to us. Guests go on, and when it is our turn all is there. */
+static void test_background(void)
+{
+	struct kms_rig second;
+	struct other_session other;
+
+	other_session_start(&other);
+	other_session_enter(&other);
+	other_session_expect(&other, 'w');
+	other_session_expect(&other, 'f');
+	loop = wl_event_loop_create();
+	CU_ASSERT_EQUAL_FATAL(kms_rig_open(&rig, loop, "", "", 640, 480, 60000), 0);
+	/* A second display, which there is none for. */
+	CU_ASSERT_EQUAL_FATAL(
+		kms_rig_open(&second, loop, "/dev/dri/card9", "", 640, 480, 60000), 0);
+	CU_ASSERT(bn_kms_output_of(rig.scene.output)->card->waiting);
+	CU_ASSERT_EQUAL(kms_rig_status(&rig).planes, 0);
+	kms_rig_layer(&rig, 0xff103050, 40, 30, 100, 80);
+	submit_some();
+	CU_ASSERT(!kms_rig_status(&rig).active);
+	bn_output_set_mode_handler(rig.scene.output, count_call, &calls);
+
+	other_session_leave(&other);
+	CU_ASSERT(is_active(true));
+	CU_ASSERT_EQUAL(calls, 1);
+	CU_ASSERT(kms_rig_status(&rig).planes > 1);
+	submit_some();
+	CU_ASSERT_EQUAL(kms_rig_distance(&rig), 0);
+	/* The other waits on, and does no harm. */
+	CU_ASSERT(bn_kms_output_of(second.scene.output)->card->waiting);
+	kms_rig_close(&second);
+	CU_ASSERT_EQUAL(kms_rig_distance(&rig), 0);
+	kms_rig_close(&rig);
+	wl_event_loop_destroy(loop);
+}
+
+/* Nor does it do any to end before it was our turn. */
+static void test_never(void)
+{
+	struct other_session other;
+
+	other_session_start(&other);
+	other_session_enter(&other);
+	other_session_expect(&other, 'w');
+	other_session_expect(&other, 'f');
+	loop = wl_event_loop_create();
+	CU_ASSERT_EQUAL_FATAL(kms_rig_open(&rig, loop, "vkms", "", 640, 480, 60000), 0);
+	kms_rig_layer(&rig, 0xff103050, 40, 30, 100, 80);
+	submit_some();
+	kms_rig_close(&rig);
+	wl_event_loop_destroy(loop);
+	other_session_leave(&other);
+}
+
 static const CU_TestInfo tests[] = {
+	/* First: it counts sessions. */
 	{"another session comes and goes", test_switch},
+	{"started in the background", test_background},
+	{"ended in the background", test_never},
 	CU_TEST_INFO_NULL,
 };
 
