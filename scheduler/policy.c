@@ -206,7 +206,7 @@ void bn_policy_charge(struct bn_policy *p, unsigned vm, uint64_t actual_ns, uint
 	uint64_t now_ns)
 {
 	struct bn_vm *v = known(p, vm, now_ns);
-	if (!v || !(p->granted & BN_BIT(vm)))
+	if (!v || !((p->granted | BN_COMPOSITOR_BIT) & BN_BIT(vm)))
 		return;
 	bn_server_refill(p, BN_BIT(vm) & (p->safety | p->servers));
 	bn_server_retract(v);

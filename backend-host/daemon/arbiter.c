@@ -147,6 +147,8 @@ int bn_arbiter_create(
 	if (!a)
 		return -ENOMEM;
 	a->config = *config;
+	if (a->config.composing_max_ns == 0)
+		a->config.composing_max_ns = BN_ARBITER_COMPOSING_MAX_NS;
 	a->control = a->event_fd = -1;
 	a->tick_ns = a->policy_wake_ns = UINT64_MAX;
 	a->may_raise = bn_cpu_may_raise();
@@ -189,6 +191,7 @@ void bn_arbiter_destroy(struct bn_arbiter *a)
 	pthread_mutex_unlock(&a->lock);
 	bn_event_signal_own(a->control);
 	pthread_join(a->thread, NULL);
+	bn_arbiter_compose_finish(a);
 	for (unsigned i = 0; i < BN_POLICY_VMS_MAX; i++) {
 		bn_arbiter_pages_forget(&a->vm[i]);
 		bn_cpu_process_destroy(a->vm[i].cpu);

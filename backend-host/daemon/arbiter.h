@@ -49,6 +49,9 @@ struct bn_arbiter_config {
 	bool software;	  /* the GPU is a CPU rasteriser */
 	bool realtime;	  /* ask for SCHED_FIFO; without the right to it a warning says how to get it */
 	cpu_set_t cpus;	  /* where renderers may run; empty: anywhere */
+	/* VMs are kept out for composed pictures that long in a row; then they are let in, whatever
+	 * became of the pictures. 0: 100 ms. */
+	uint64_t composing_max_ns;
 	struct bn_trace *trace;
 	void (*event)(void *data, const struct bn_arbiter_event *event);
 	void *data;
@@ -106,6 +109,19 @@ void bn_arbiter_pardon(struct bn_arbiter *arbiter, unsigned vm);
  * Vulkan's), or lets them go on. */
 void bn_arbiter_hold(struct bn_arbiter *arbiter, unsigned vm, bool hold);
 
+/* A picture is about to be composed on the GPU, which is predicted to take that long. Until it is done no VM is
+ * granted anything, and leases are called back; the picture waits for nothing. bn_arbiter_compose_queued() or
+ * bn_arbiter_compose_failed() follows, before the next begins. With BN_POLICY_NONE it is only traced. False:
+ * pictures did not end within composing_max_ns, and nobody is kept out until one is seen to end again. */
+bool bn_arbiter_compose_begin(struct bn_arbiter *arbiter, uint64_t predicted_ns);
+/* All of it is at the GPU; it is done when the fence (a sync_file; duplicated) is readable. -1: it is done. */
+void bn_arbiter_compose_queued(struct bn_arbiter *arbiter, int fence);
+/* There is nothing of it at the GPU. */
+void bn_arbiter_compose_failed(struct bn_arbiter *arbiter);
+/* Pictures took so much GPU time, as is known by now. */
+void bn_arbiter_compose_charge(struct bn_arbiter *arbiter, uint64_t gpu_ns);
+
+/* vm: BN_POLICY_COMPOSITOR has policy figures only. */
 struct bn_arbiter_stats {
 	struct bn_policy_stats policy;
 	struct bn_request_page page;	/* the renderer's word, copied */
@@ -121,6 +137,7 @@ void bn_arbiter_reset_figures(struct bn_arbiter *arbiter, unsigned vm);
 struct bn_arbiter_totals {
 	struct bn_histogram decision; /* doorbell heard → grants written */
 	uint64_t wakeups, late;
+	uint64_t composing_expired; /* times that pictures took longer than composing_max_ns */
 	bool realtime; /* SCHED_FIFO was had */
 };
 void bn_arbiter_totals(struct bn_arbiter *arbiter, struct bn_arbiter_totals *out);

@@ -194,6 +194,10 @@ void bn_arbiter_publish_limits(struct bn_arbiter *a, unsigned vm, uint64_t now)
 static void give(struct bn_arbiter *a, const struct bn_policy_decision *d, uint64_t now)
 {
 	struct bn_arbiter_vm_state *v = &a->vm[d->vm];
+	if (d->vm == BN_POLICY_COMPOSITOR) {
+		bn_arbiter_compose_granted(a);
+		return;
+	}
 	if (!v->attached) {
 		bn_policy_withdraw(a->policy, d->vm, now);
 		bn_policy_return(a->policy, d->vm, now);

@@ -5,6 +5,7 @@
  *	arbiter_call.c   what the main thread asks for
  *	arbiter_page.c   the page pair: made, read with every number bounded, written
  *	arbiter_grant.c  what the pages say goes to the policy, what it decides goes to the pages
+ *	arbiter_compose.c the compositor's own work at the GPU
  *	arbiter_watch.c  batches that do not end, grants that are not used, work without a grant
  *	arbiter_cpu.c    processor time and processor classes of renderers
  *
@@ -12,6 +13,7 @@
 #ifndef BN_DAEMON_ARBITER_PRIV_H
 #define BN_DAEMON_ARBITER_PRIV_H
 
+#include <poll.h>
 #include <pthread.h>
 
 #include "arbiter.h"
@@ -33,6 +35,10 @@ struct wl_event_source;
 #define BN_ARBITER_STALLS 64u
 /* Shorter ones are not remembered. */
 #define BN_ARBITER_STALL_NS BN_NS_PER_MS
+
+/* Pictures of the compositor at the GPU; of more than that the oldest is not waited for. */
+#define BN_ARBITER_PICTURES 16u
+#define BN_ARBITER_COMPOSING_MAX_NS (100 * BN_NS_PER_MS)
 
 /* How a renderer is kept from the processor, the gentler first. */
 enum bn_squeeze { BN_SQUEEZE_NONE, BN_SQUEEZE_IDLE, BN_SQUEEZE_DUTY };
@@ -133,6 +139,22 @@ struct bn_arbiter_note {
 	uint64_t start_ns, end_ns, value;
 };
 
+struct bn_arbiter_picture {
+	int fence;
+	uint64_t since_ns, predicted_ns;
+};
+
+struct bn_arbiter_composing {
+	bool begun; /* one is being drawn; it is not at the GPU as a whole */
+	uint64_t begun_ns, predicted_ns;
+	struct bn_arbiter_picture picture[BN_ARBITER_PICTURES]; /* at the GPU, the oldest first */
+	unsigned pictures;
+	bool asking, holding; /* what the policy knows */
+	uint64_t asked_ns;
+	/* Not all were done in time: nobody is kept out until one is seen done again. */
+	bool unreliable;
+};
+
 struct bn_arbiter {
 	struct bn_arbiter_config config;
 	bool may_raise; /* see bn_cpu_may_raise() */
@@ -155,6 +177,7 @@ struct bn_arbiter {
 		uint64_t from_ns, to_ns;
 	} stalls[BN_ARBITER_STALLS];
 	uint64_t stall_next;
+	struct bn_arbiter_composing composing;
 	struct bn_arbiter_totals totals;
 	struct bn_arbiter_event events[BN_ARBITER_EVENTS];
 	uint64_t event_first, event_next;
@@ -197,6 +220,18 @@ void bn_arbiter_decide(struct bn_arbiter *a, uint64_t now);
 /* Its grant is over for the policy, whatever the renderer does. */
 void bn_arbiter_take(struct bn_arbiter *a, unsigned vm, uint64_t now);
 void bn_arbiter_publish_limits(struct bn_arbiter *a, unsigned vm, uint64_t now);
+
+/* ---- arbiter_compose.c ---- */
+/* Finds out what is done, or has taken too long. */
+void bn_arbiter_compose_look(struct bn_arbiter *a, uint64_t now);
+/* The policy has granted the compositor what it asked for. */
+void bn_arbiter_compose_granted(struct bn_arbiter *a);
+/* When it will have taken too long, if a VM waits; otherwise UINT64_MAX. */
+uint64_t bn_arbiter_compose_wake(const struct bn_arbiter *a);
+/* What to listen to meanwhile; their number. */
+unsigned bn_arbiter_compose_fds(
+	const struct bn_arbiter *a, struct pollfd fds[BN_ARBITER_PICTURES]);
+void bn_arbiter_compose_finish(struct bn_arbiter *a);
 
 /* ---- arbiter_watch.c ---- */
 /* What was read last, seen by the watch. */

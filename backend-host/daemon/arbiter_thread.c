@@ -165,9 +165,9 @@ static uint64_t silent_pages(const struct bn_arbiter *a)
 }
 
 struct ears {
-	struct pollfd fds[BN_POLICY_VMS_MAX + 1];
+	struct pollfd fds[BN_POLICY_VMS_MAX + 1 + BN_ARBITER_PICTURES];
 	unsigned vm[BN_POLICY_VMS_MAX + 1];
-	nfds_t count;
+	nfds_t count, all; /* bells; and behind them what the compositor waits for */
 };
 
 /* The fds may be others by now: a bell that rings is one that is there. */
@@ -216,6 +216,7 @@ static void decide(struct bn_arbiter *a, uint64_t now)
 static void step(struct bn_arbiter *a, const struct ears *ears, uint64_t now)
 {
 	uint64_t rang = ears ? who_rang(a, ears) : 0;
+	bn_arbiter_compose_look(a, now);
 	look_at(a, rang | silent_pages(a), now);
 	decide(a, now);
 	uint64_t done = bn_now_ns();
@@ -241,7 +242,7 @@ static uint64_t least(uint64_t x, uint64_t y)
 /* When something has to be looked at that no bell tells of. */
 static uint64_t wake_time(const struct bn_arbiter *a, uint64_t now)
 {
-	uint64_t wake = least(a->policy_wake_ns, a->tick_ns);
+	uint64_t wake = least(least(a->policy_wake_ns, a->tick_ns), bn_arbiter_compose_wake(a));
 	for (uint64_t m = a->attached; m; m &= m - 1) {
 		unsigned i = bn_arbiter_first(m);
 		const struct bn_arbiter_vm_state *v = &a->vm[i];
@@ -281,6 +282,7 @@ static void listen_to(struct bn_arbiter *a, struct ears *ears, uint64_t now)
 		ears->fds[ears->count] = (struct pollfd){.fd = v->bell, .events = POLLIN};
 		ears->vm[ears->count++] = i;
 	}
+	ears->all = ears->count + bn_arbiter_compose_fds(a, ears->fds + ears->count);
 }
 
 /* asleep: since when the thread waits; what was due before that, it was late with by itself. */
@@ -322,7 +324,7 @@ void *bn_arbiter_run(void *data)
 		uint64_t wake = wake_time(a, now);
 		struct timespec timeout = timeout_until(wake, now);
 		pthread_mutex_unlock(&a->lock);
-		int n = ppoll(ears.fds, ears.count, wake == UINT64_MAX ? NULL : &timeout, NULL);
+		int n = ppoll(ears.fds, ears.all, wake == UINT64_MAX ? NULL : &timeout, NULL);
 		now = bn_now_ns();
 		pthread_mutex_lock(&a->lock);
 		a->totals.wakeups++;

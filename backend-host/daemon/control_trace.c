@@ -80,6 +80,8 @@ void bn_control_traces_finish(struct bn_control *control)
 static const char *vm_name(void *data, unsigned vm)
 {
 	const struct bn_control_trace *t = data;
+	if (vm == BN_POLICY_COMPOSITOR)
+		return "compositor";
 	return vm < t->settings->num_vms ? t->settings->vms[vm].name : NULL;
 }
 

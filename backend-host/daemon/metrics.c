@@ -288,7 +288,8 @@ static void write_service(FILE *out, const struct bn_status_scheduler *s)
 	write_summary(out, "", "scheduler_decision_seconds", NULL, &s->totals.decision);
 }
 
-static void write_composing(FILE *out, const struct bn_service *service)
+static void write_composing(
+	FILE *out, const struct bn_service *service, const struct bn_arbiter_totals *scheduler)
 {
 	struct bn_gpu_totals totals;
 	bn_gpu_totals(&totals);
@@ -298,6 +299,9 @@ static void write_composing(FILE *out, const struct bn_service *service)
 		"Pictures that it was to compose and the CPU did.", "counter", (double)totals.failed);
 	write_one(out, "composed_by_gpu_seconds_total", "GPU time that they took.", "counter",
 		(double)totals.gpu_ns * NS);
+	write_one(out, "composed_by_gpu_expired_total",
+		"Times that such pictures took more than 100 ms in a row and VMs were let in.", "counter",
+		(double)scheduler->composing_expired);
 	write_one(out, "composed_by_gpu_period_seconds",
 		"The most of it within one period; compositor-time is to be no less.", "gauge",
 		(double)service->composing.max_ns * NS);
@@ -384,7 +388,7 @@ char *bn_metrics_text(struct bn_service *service, size_t *size)
 	bn_status_scheduler_init(&scheduler, service);
 	take_samples(&w, &scheduler);
 	write_service(w.out, &scheduler);
-	write_composing(w.out, scheduler.service);
+	write_composing(w.out, scheduler.service, &scheduler.totals);
 	write_outputs(w.out, service);
 	write_families(&w);
 	write_misses(&w);

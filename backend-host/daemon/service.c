@@ -215,8 +215,8 @@ static int init_arbiter(struct bn_service *s)
 	if (ret < 0)
 		bn_warn("the main loop has no real-time priority: %s", strerror(-ret));
 	tell_arbiter(s);
-	bn_composing_init(&s->composing, shortest_period(s->settings), s->settings->compositor_ns,
-		config.policy == BN_POLICY_RESERVE);
+	bn_composing_init(&s->composing, s->context.arbiter, shortest_period(s->settings),
+		s->settings->compositor_ns, config.policy == BN_POLICY_RESERVE);
 	return 0;
 }
 

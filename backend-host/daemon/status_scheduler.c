@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 
 #include "common/clock.h"
+#include "compositor/gpu.h"
 #include "control_priv.h"
 #include "json_add.h"
 #include "service.h"
@@ -30,6 +31,25 @@ void bn_status_scheduler_init(struct bn_status_scheduler *s, struct bn_service *
 	bn_arbiter_totals(arbiter, &s->totals);
 }
 
+/* What it composes on the GPU. */
+static void add_compositor(struct json_object *scheduler, const struct bn_status_scheduler *s)
+{
+	struct json_object *o = json_object_new_object();
+	struct bn_gpu_totals totals;
+	struct bn_arbiter_stats stats;
+	bn_gpu_totals(&totals);
+	bn_arbiter_stats(s->service->context.arbiter, BN_POLICY_COMPOSITOR, &stats);
+	bn_json_add_uint(o, "pictures", totals.pictures);
+	bn_json_add_uint(o, "failed", totals.failed);
+	bn_json_add_ms(o, "gpu_ms", totals.gpu_ns);
+	bn_json_add_ms(o, "gpu_max_ms", totals.max_ns);
+	bn_json_add_ms(o, "period_max_ms", s->service->composing.max_ns);
+	bn_json_add_ms(o, "predicted_ms", bn_composing_predict(&s->service->composing));
+	bn_json_add_uint(o, "grants", stats.policy.grants);
+	bn_json_add_uint(o, "expired", s->totals.composing_expired);
+	json_object_object_add(scheduler, "compositor", o);
+}
+
 void bn_status_add_scheduler(struct json_object *status, const struct bn_status_scheduler *s)
 {
 	const struct bn_arbiter_config *config = bn_arbiter_config(s->service->context.arbiter);
@@ -45,6 +65,7 @@ void bn_status_add_scheduler(struct json_object *status, const struct bn_status_
 	bn_json_add_uint(o, "late", s->totals.late);
 	bn_json_add_bool(o, "admitted", s->admission.admitted);
 	bn_json_add_number(o, "utilisation", s->admission.utilisation);
+	add_compositor(o, s);
 	json_object_object_add(status, "scheduler", o);
 }
 

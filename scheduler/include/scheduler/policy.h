@@ -90,7 +90,7 @@ void bn_policy_release(struct bn_policy *p, unsigned vm, uint64_t release_ns, ui
 /* The VM has flushed: its frame is complete. */
 void bn_policy_frame_end(struct bn_policy *p, unsigned vm, uint64_t now_ns);
 /* GPU time used by its grant since the last charge, and what had been predicted for it. May come
- * while the grant (a lease) lasts. */
+ * while the grant (a lease) lasts; the compositor's at any time. */
 void bn_policy_charge(struct bn_policy *p, unsigned vm, uint64_t actual_ns, uint64_t predicted_ns,
 	uint64_t now_ns);
 /* The VM's grant is over, and the GPU has finished all of it. */
