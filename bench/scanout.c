@@ -5,7 +5,7 @@
  *   --hz N          refresh of its display, for counting (default 60)
  *   --gl            draws with GL; otherwise a 2D resource is filled and transferred
  *   --still         one picture, then nothing until the end
- *   --random        flushes at any moment: sleeps up to a refresh before each
+ *   --random        flushes at any moment: sleeps up to a refresh before each, every part of it as often
  *   --think MS      sleeps so long before each flush, as for a guest that takes its time to draw
  *   --priority N    runs as SCHED_FIFO with that priority, as the processors of an important VM do
  *   --seconds N     (default 10)
@@ -97,6 +97,13 @@ static void sleep_ms(double ms)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
+/* A part of 1, the k-th of a sequence that fills it evenly (steps of the golden ratio): a few hundred by chance would put a
+ * median of latencies half a millisecond off. */
+static double even_part(unsigned long k)
+{
+	return fmod((double)k * 0.61803398874989485, 1);
+}
+
 static void count(struct scanout *s, const struct options *o, uint64_t drawn, uint64_t asked, uint64_t answered)
 {
 	double ms = (double)(answered - s->last_ns) / 1e6, refreshes = ms * o->hz / 1000;
@@ -121,7 +128,7 @@ static bool frame(struct scanout *s, const struct options *o, bool counts)
 	if (!(o->gl ? draw_gl(s, i, colour) : draw_2d(s, o, i, colour)))
 		return false;
 	drawn = bn_now_ns();
-	sleep_ms(o->random ? 1000 / o->hz * rand() / RAND_MAX : o->think_ms);
+	sleep_ms(o->random ? 1000 / o->hz * even_part(s->frames) : o->think_ms);
 	asked = bn_now_ns();
 	if (tg_set_scanout(&s->vm, 0, resource(s, o, i), whole(o)) != OK ||
 		tg_finish(tg_flush_async(&s->vm, resource(s, o, i), whole(o)), NULL, 0) != OK)
