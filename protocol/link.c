@@ -139,8 +139,7 @@ static bool ready_ok(const union payload *p, size_t nfds)
 	const struct bn_link_ready *m = &p->ready;
 
 	if (m->num_capsets > BN_LINK_CAPSETS || (m->sandbox & ~SANDBOX_BITS) || m->software > 1 ||
-		m->timestamps > 1 ||
-		!terminated(m->gl_renderer, sizeof(m->gl_renderer)) ||
+		m->timestamps > 1 || !terminated(m->gl_renderer, sizeof(m->gl_renderer)) ||
 		!terminated(m->gl_version, sizeof(m->gl_version)))
 		return false;
 	for (size_t i = 0; i < m->num_capsets; i++) {

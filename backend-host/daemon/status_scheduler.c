@@ -96,9 +96,9 @@ static void add_policy(struct json_object *o, const struct bn_policy_stats *p)
 static void add_arbiter(struct json_object *o, const struct bn_arbiter_stats *s)
 {
 	const struct bn_request_page *page = &s->page;
-	double covered =
-		page->predictions ? 100.0 * (double)page->covered / (double)page->predictions
-				  : 100.0;
+	double covered = page->predictions
+				 ? 100.0 * (double)page->covered / (double)page->predictions
+				 : 100.0;
 	bn_json_add_ms(o, "wait_p50_ms", bn_histogram_quantile(&s->wait, 0.50));
 	bn_json_add_ms(o, "wait_p99_ms", bn_histogram_quantile(&s->wait, 0.99));
 	bn_json_add_ms(o, "wait_p999_ms", bn_histogram_quantile(&s->wait, 0.999));

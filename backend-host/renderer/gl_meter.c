@@ -141,8 +141,7 @@ static struct bn_gl_stamp *stamp_find(struct bn_gl *gl, uint64_t id, struct bn_g
 	return NULL;
 }
 
-uint64_t bn_gl_meter_begin(
-	struct bn_gl *gl, uint32_t ctx_id, const uint32_t *words, uint32_t count)
+uint64_t bn_gl_meter_begin(struct bn_gl *gl, uint32_t ctx_id, const uint32_t *words, uint32_t count)
 {
 	unsigned index;
 	if (!bn_gl_has_timestamps(gl) || !enter(gl, ctx_id, words, count))
@@ -191,8 +190,8 @@ static bool disjoint(const struct bn_gl *gl, struct bn_gl_meter *meter)
 	return jumped;
 }
 
-static bool read_stamp(struct bn_gl *gl, struct bn_gl_meter *meter, const struct bn_gl_stamp *stamp,
-	uint64_t *ns)
+static bool read_stamp(
+	struct bn_gl *gl, struct bn_gl_meter *meter, const struct bn_gl_stamp *stamp, uint64_t *ns)
 {
 	GLuint there = 0;
 	GLuint64 from = 0, to = 0;

@@ -19,8 +19,7 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-uint64_t bn_gl_meter_begin(
-	struct bn_gl *gl, uint32_t ctx_id, const uint32_t *words, uint32_t count)
+uint64_t bn_gl_meter_begin(struct bn_gl *gl, uint32_t ctx_id, const uint32_t *words, uint32_t count)
 {
 	return 0;
 }

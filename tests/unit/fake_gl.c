@@ -134,8 +134,7 @@ bool bn_gl_has_timestamps(const struct bn_gl *gl)
 	return true;
 }
 
-uint64_t bn_gl_meter_begin(
-	struct bn_gl *gl, uint32_t ctx_id, const uint32_t *words, uint32_t count)
+uint64_t bn_gl_meter_begin(struct bn_gl *gl, uint32_t ctx_id, const uint32_t *words, uint32_t count)
 {
 	gl->metered++;
 	return gl->meter_id;
