@@ -3,7 +3,7 @@
 #
 # The host is User-Mode Linux with vkms (run.sh), the VMs are QEMU's, emulated within that, with the stock kernel, virtio-gpu
 # driver and Mesa of the guest image. Passes when each VM's cube is what the display hardware writes back of its connector, and
-# moves; the watchdog says so, too. The pictures are left in FOLDER. About a minute on a machine with nothing else to do.
+# moves; the watchdog says so, too. The pictures are left in FOLDER. It takes two minutes of a processor.
 #
 # Needs the guest image (tools/guest-image) and the kernel (tools/uml): without them it is skipped (77), unless
 # BINNACLE_MAKE_GUESTS=1. BINNACLE_BUILD: the build folder.
@@ -25,7 +25,7 @@ outside() {
 		export "BN_GUEST_$guest=exec $command"
 	done
 	[ -z "${1:-}" ] || mkdir -p "$1"
-	UML_HOST_OUT=${1:+$(realpath "$1")} UML_HOST_MEMORY=3072 UML_HOST_SECONDS=${UML_HOST_SECONDS:-460} \
+	UML_HOST_OUT=${1:+$(realpath "$1")} UML_HOST_MEMORY=3072 UML_HOST_SECONDS=${UML_HOST_SECONDS:-840} \
 		exec "$top/tests/uml-host/run.sh" --words vkms.create_default_dev=0 -- "$top/tests/uml-host/kmscube.sh" --inside "${1:+$(realpath "$1")}"
 }
 
@@ -67,7 +67,7 @@ picture() {
 # While the guest boots its frame buffer console is shown: the cube is there when its commands reach the GPU.
 wait_cube() {
 	local i n=0
-	for i in $(seq 1600); do
+	for i in $(seq 2400); do
 		n=$(vm_field "$1" submits)
 		[ "${n:-0}" -lt 100 ] 2>/dev/null || return 0
 		kill -0 "${guest_pids[0]}" 2>/dev/null && kill -0 "${guest_pids[1]}" 2>/dev/null || give_up "a guest ended"
