@@ -478,7 +478,11 @@ static inline struct bn_kms_output *bn_kms_output_of(const struct bn_output *out
 bool bn_kms_output_on(const struct bn_kms_output *ko);
 /* What a probe found; connector stays the caller's. */
 void bn_kms_output_probed(struct bn_kms_output *ko, const struct bn_kms_connector *connector);
-/* The seat is ours: looks for the card and the connector, and sets up. Whatever is wrong is logged; then it waits on. */
+/* kms_start.c: finds a connector and a CRTC on its card, and sets up. 0 or -errno, logged where a person can do something. */
+int bn_kms_output_find_place(struct bn_kms_output *ko);
+/* Puts it, which is on no list, among those that wait for their seat. */
+void bn_kms_output_wait(struct bn_kms_output *ko, struct bn_kms_card *waiting);
+/* The seat is ours: looks for the card and finds a place. Whatever is wrong is logged; then it waits on. */
 void bn_kms_output_begin(struct bn_kms_output *ko);
 /* The card may be used, or no longer. */
 void bn_kms_output_card_changed(struct bn_kms_output *ko);

@@ -138,7 +138,7 @@ static void run(const struct mock_hw *hw, uint64_t seed, struct mock_faults faul
 	}
 	kms_settle();
 	mock.faults = faults;
-	for (unsigned i = 0; i < 60; i++) {
+	for (unsigned i = 0; i < 40; i++) {
 		step(painters, &random);
 		kms_pass_refresh();
 		kms_pass_refresh();
