@@ -628,11 +628,47 @@ static void test_many(void)
 	end();
 }
 
+/* Stops this process, all threads of it, for so long. */
+static void stop_everything(unsigned ms)
+{
+	pid_t self = getpid(), child = fork();
+	CU_ASSERT_TRUE_FATAL(child >= 0);
+	if (child == 0) {
+		kill(self, SIGSTOP);
+		usleep(1000 * ms);
+		kill(self, SIGCONT);
+		_exit(0);
+	}
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		continue;
+}
+
+/* Nobody was run for a while: the arbiter knows since when it was due. */
+static void test_stalled(void)
+{
+	begin_two(BN_POLICY_FIFO, false);
+	gain(&a);
+	pretend_busy(&a);
+	fake_ask(&b, MS); /* now there is something to watch, every few milliseconds */
+	uint64_t from = bn_now_ns();
+	stop_everything(100);
+	CU_ASSERT_TRUE(heard(BN_ARBITER_LATE, BN_POLICY_VMS_MAX));
+	uint64_t to = bn_now_ns(), stalled = bn_arbiter_stalled(arbiter, from, to);
+	CU_ASSERT_TRUE(stalled >= 50 * MS && stalled <= to - from);
+	/* Of a part of the time only that part. */
+	CU_ASSERT_TRUE(bn_arbiter_stalled(arbiter, from, from + 60 * MS) <= 60 * MS);
+	CU_ASSERT_EQUAL(bn_arbiter_stalled(arbiter, to, to), 0);
+	CU_ASSERT_EQUAL(bn_arbiter_stalled(arbiter, to + BN_NS_PER_S, to + 2 * BN_NS_PER_S), 0);
+	fake_return(&a);
+	end_two();
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		{"in the order of asking", test_fifo},
 		{"by class", test_classes},
+		{"a host that runs nobody", test_stalled},
 		{"a lease and its revocation race", test_race},
 		{"a busy lease is waited for", test_revoke},
 		{"a batch without end on a CPU rasteriser", test_stuck},
