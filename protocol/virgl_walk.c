@@ -58,6 +58,14 @@ void bn_virgl_walk_begin(struct bn_virgl_walk *walk, struct bn_virgl_state *stat
 	const uint32_t *words, uint32_t count)
 {
 	*walk = (struct bn_virgl_walk){.words = words, .count = count, .state = state};
+	state->watch = NULL;
+}
+
+void bn_virgl_walk_watch(struct bn_virgl_walk *walk, bn_virgl_watch *watch, void *data)
+{
+	walk->state->watch = watch;
+	walk->state->watch_data = data;
+	walk->state->walk++;
 }
 
 uint32_t *bn_virgl_piece_words(uint32_t *words, const struct bn_virgl_piece *piece, uint32_t *count)
@@ -97,6 +105,7 @@ static void merge(struct bn_virgl_piece *piece, const struct bn_virgl_piece *gro
 	bn_virgl_work_add(&piece->work, &group->work);
 	piece->query_result |= group->query_result;
 	piece->new_shader |= group->new_shader;
+	piece->writes |= group->writes;
 }
 
 /* What costs GPU time by itself. */
@@ -190,6 +199,15 @@ static bool cut_before(const struct bn_virgl_walk *walk, const struct bn_virgl_p
 	return false;
 }
 
+/* Whether the piece would have to wait for more with the group, and has something worth to be executed
+ * without. */
+static bool waits_more(const struct bn_virgl_piece *group, const struct bn_virgl_piece *piece)
+{
+	const struct bn_virgl_work *work = &piece->work;
+	return (group->writes & ~piece->writes) &&
+	       (work->draws || work->clears || work->transfers || work->copies || work->dispatches);
+}
+
 /* Commands that are only counted, as many as fit: the bulk of most streams, without the detour over
  * groups. */
 static void take_plain(struct bn_virgl_walk *walk, uint64_t max_cost_ns, bn_virgl_cost *cost,
@@ -255,7 +273,8 @@ static void take_some(struct bn_virgl_walk *walk, uint64_t max_cost_ns, bn_virgl
 			break_off(walk, &group);
 			return;
 		}
-		if (cut_before(walk, &group, max_cost_ns, cost, data, piece)) {
+		if (waits_more(&group, piece) ||
+			cut_before(walk, &group, max_cost_ns, cost, data, piece)) {
 			walk->ahead = group;
 			return;
 		}
@@ -263,11 +282,20 @@ static void take_some(struct bn_virgl_walk *walk, uint64_t max_cost_ns, bn_virgl
 	}
 }
 
+static uint64_t free_of_charge(void *data, const struct bn_virgl_work *work)
+{
+	return 0;
+}
+
 bool bn_virgl_cut(struct bn_virgl_walk *walk, uint64_t max_cost_ns, bn_virgl_cost *cost, void *data,
 	struct bn_virgl_piece *piece)
 {
 	if (walk->at >= walk->count)
 		return false;
+	if (!max_cost_ns && walk->state->watch) {
+		max_cost_ns = UINT64_MAX;
+		cost = free_of_charge;
+	}
 	*piece = walk->ahead;
 	walk->ahead = (struct bn_virgl_piece){0};
 	piece->start = walk->at;

@@ -73,7 +73,7 @@ static void surface(struct bn_virgl_state *state, const uint32_t *w, uint32_t sa
 		pixels = UINT32_MAX;
 	if (pixels > state->largest)
 		state->largest = (uint32_t)pixels;
-	bn_virgl_known_add(state, w[1], OBJECT_SURFACE, (uint32_t)pixels);
+	bn_virgl_known_add(state, w[1], OBJECT_SURFACE, (uint32_t)pixels)->res = w[2];
 }
 
 /* Words of text that come with it: what is behind handle, type, offset, tokens, outputs and the
@@ -141,9 +141,12 @@ static bool create_object(struct bn_virgl_state *state, const uint32_t *w, uint3
 static bool set_framebuffer(struct bn_virgl_state *state, const uint32_t *w, uint32_t length,
 	struct bn_virgl_work *work)
 {
-	if (w[1] > 8 || length < 2 + w[1])
+	if (w[1] > TARGETS_MAX || length < 2 + w[1])
 		return false;
+	struct bn_virgl_sub *sub = state->sub;
 	uint32_t target = 0;
+	sub->targets = 0;
+	sub->writes_walk = 0;
 	for (uint32_t i = 0; i < 1 + w[1]; i++) {
 		if (!w[2 + i])
 			continue;
@@ -152,8 +155,11 @@ static bool set_framebuffer(struct bn_virgl_state *state, const uint32_t *w, uin
 					  ? known->value
 					  : state->largest;
 		target = pixels > target ? pixels : target;
+		/* The first is for depth. */
+		if (i > 0 && known && known->res)
+			sub->target_res[sub->targets++] = known->res;
 	}
-	state->sub->target = target;
+	sub->target = target;
 	add32(&work->target_changes, 1);
 	return true;
 }
@@ -285,6 +291,7 @@ static const uint8_t least[CCMD_KNOWN] = {
 	[CCMD_CREATE_SUB_CTX] = 1,
 	[CCMD_DESTROY_SUB_CTX] = 1,
 	[CCMD_BIND_SHADER] = 2,
+	[CCMD_SET_SHADER_IMAGES] = 2,
 	[CCMD_LAUNCH_GRID] = 8,
 	[CCMD_SET_FRAMEBUFFER_STATE_NO_ATTACH] = 2,
 	[CCMD_TRANSFER3D] = 13,
@@ -301,7 +308,8 @@ static const uint64_t interesting =
 	BIT(CCMD_CLEAR) | BIT(CCMD_DRAW_VBO) | BIT(CCMD_RESOURCE_INLINE_WRITE) | BIT(CCMD_BLIT) |
 	BIT(CCMD_RESOURCE_COPY_REGION) | BIT(CCMD_BEGIN_QUERY) | BIT(CCMD_END_QUERY) |
 	BIT(CCMD_GET_QUERY_RESULT) | BIT(CCMD_SET_SUB_CTX) | BIT(CCMD_CREATE_SUB_CTX) |
-	BIT(CCMD_DESTROY_SUB_CTX) | BIT(CCMD_BIND_SHADER) | BIT(CCMD_LAUNCH_GRID) |
+	BIT(CCMD_DESTROY_SUB_CTX) | BIT(CCMD_BIND_SHADER) | BIT(CCMD_SET_SHADER_IMAGES) |
+	BIT(CCMD_LAUNCH_GRID) |
 	BIT(CCMD_SET_FRAMEBUFFER_STATE_NO_ATTACH) | BIT(CCMD_TRANSFER3D) | BIT(CCMD_END_TRANSFERS) |
 	BIT(CCMD_COPY_TRANSFER3D) | BIT(CCMD_CLEAR_TEXTURE) | BIT(CCMD_PIPE_RESOURCE_CREATE) |
 	BIT(CCMD_PIPE_RESOURCE_SET_TYPE) | BIT(CCMD_LINK_SHADER) | BIT(CCMD_CREATE_VIDEO_CODEC) |
@@ -359,6 +367,8 @@ static bool look(struct bn_virgl_state *state, const uint32_t *w, uint32_t lengt
 		return set_framebuffer(state, w, length, work);
 	case CCMD_SET_FRAMEBUFFER_STATE_NO_ATTACH:
 		state->sub->target = (w[1] & 0xffff) * (w[1] >> 16);
+		state->sub->targets = 0;
+		state->sub->writes_walk = 0;
 		add32(&work->target_changes, 1);
 		return true;
 	case CCMD_TRANSFER3D:
@@ -418,6 +428,8 @@ bool bn_virgl_look(
 	if (bn_virgl_interesting(words[0]) &&
 		(length < least[words[0] & 0xff] || !look(state, words, length, piece)))
 		return false;
+	if (state->watch && bn_virgl_interesting(words[0]))
+		piece->writes |= bn_virgl_writes(state, words);
 	add32(&piece->work.commands, 1);
 	return true;
 }

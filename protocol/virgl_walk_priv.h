@@ -21,6 +21,7 @@ enum bn_virgl_cmd {
 	CCMD_CREATE_SUB_CTX = 29,
 	CCMD_DESTROY_SUB_CTX = 30,
 	CCMD_BIND_SHADER = 31,
+	CCMD_SET_SHADER_IMAGES = 35,
 	CCMD_LAUNCH_GRID = 37,
 	CCMD_SET_FRAMEBUFFER_STATE_NO_ATTACH = 38,
 	CCMD_TRANSFER3D = 43,
@@ -61,7 +62,10 @@ struct bn_virgl_known {
 	uint32_t value; /* surface: pixels; shader: words of text; query: type */
 	uint32_t
 		serial; /* the object's own, never 0 but in empty places; low four bits: its type */
+	uint32_t res;   /* surface: its resource */
 };
+
+#define TARGETS_MAX 8u
 
 /* A sub-context: what is bound in it. */
 struct bn_virgl_sub {
@@ -73,6 +77,10 @@ struct bn_virgl_sub {
 	uint32_t missing[SHADER_TYPES]; /* words still to come of a long shader */
 	uint32_t unfinished;            /* bit for each of them that is not 0 */
 	uint32_t time_query;            /* handle of a TIME_ELAPSED query that runs, or 0 */
+	uint32_t targets;               /* colour buffers bound, in: */
+	uint32_t target_res[TARGETS_MAX];
+	uint32_t writes;     /* bits of what is watched and bound as colour buffers … */
+	uint64_t writes_walk; /* … in this walk; another one: to be found out */
 	bool dirty, compute_dirty; /* shaders were bound since the last draw, the last dispatch */
 };
 
@@ -90,6 +98,9 @@ struct bn_virgl_state {
 	struct bn_virgl_known *known; /* sets × WAYS */
 	uint32_t sets, victim, serial;
 	uint64_t tick;
+	bn_virgl_watch *watch; /* NULL: nothing is watched in this walk */
+	void *watch_data;
+	uint64_t walk;      /* counts those that watch */
 	uint32_t largest;   /* pixels of the largest surface ever: taken for those not remembered */
 	bool video;         /* between BEGIN_FRAME and END_FRAME */
 	bool sub_forgotten; /* a sub-context fell out of subs */
@@ -99,7 +110,7 @@ struct bn_virgl_state {
 /* NULL: not known (any more). */
 struct bn_virgl_known *bn_virgl_known_find(const struct bn_virgl_state *state, uint32_t handle);
 /* Of the current sub-context; replaces what had the handle. May forget another object. */
-void bn_virgl_known_add(
+struct bn_virgl_known *bn_virgl_known_add(
 	struct bn_virgl_state *state, uint32_t handle, enum bn_virgl_object type, uint32_t value);
 void bn_virgl_known_remove(struct bn_virgl_state *state, uint32_t handle);
 static inline enum bn_virgl_object bn_virgl_known_type(const struct bn_virgl_known *known)
@@ -120,6 +131,8 @@ bool bn_virgl_combination_new(
  * hostile transfer. */
 bool bn_virgl_look(
 	struct bn_virgl_state *state, const uint32_t *words, struct bn_virgl_piece *piece);
+/* The bits of all that is watched and the command writes to; it has been looked at. */
+uint32_t bn_virgl_writes(struct bn_virgl_state *state, const uint32_t *words);
 /* False for commands that bn_virgl_look() only counts. */
 bool bn_virgl_interesting(uint32_t header);
 

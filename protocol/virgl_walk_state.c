@@ -93,7 +93,7 @@ struct bn_virgl_known *bn_virgl_known_find(const struct bn_virgl_state *state, u
 	return find(state, state->sub->id, handle);
 }
 
-void bn_virgl_known_add(
+struct bn_virgl_known *bn_virgl_known_add(
 	struct bn_virgl_state *state, uint32_t handle, enum bn_virgl_object type, uint32_t value)
 {
 	uint32_t sub = state->sub->id;
@@ -103,7 +103,8 @@ void bn_virgl_known_add(
 	if (!place)
 		place = &set_of(state, sub, handle)[state->victim++ % WAYS];
 	state->serial += 16;
-	*place = (struct bn_virgl_known){sub, handle, value, state->serial | type};
+	*place = (struct bn_virgl_known){sub, handle, value, state->serial | type, 0};
+	return place;
 }
 
 void bn_virgl_known_remove(struct bn_virgl_state *state, uint32_t handle)

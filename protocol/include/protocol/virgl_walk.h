@@ -60,6 +60,7 @@ struct bn_virgl_piece {
 	bool new_shader;   /* draws with shaders never drawn with together: they are compiled */
 	bool hostile_transfer; /* must not be executed, see bn_virgl_transfer_ok() */
 	uint64_t cost_ns;  /* as predicted when it was cut */
+	uint32_t writes;   /* bits of what is watched and it writes to: bn_virgl_walk_watch() */
 };
 
 /* The words to execute for a piece: its own, and in front of all but a stream's first one a SET_SUB_CTX
@@ -87,6 +88,17 @@ struct bn_virgl_walk {
 };
 void bn_virgl_walk_begin(struct bn_virgl_walk *walk, struct bn_virgl_state *state,
 	const uint32_t *words, uint32_t count);
+
+/* Some bits for a resource that somebody still looks at, 0 for all others. */
+typedef uint32_t bn_virgl_watch(void *data, uint32_t res_id);
+/* The walk tells which pieces write to resources that watch() has bits for: a piece with work for the GPU
+ * ends before a command that writes to one of them for the first time, whatever the limit, so that the
+ * piece need not wait, too. The answers must not
+ * change while the walk lasts. Seen are draws and clears into what is bound as a colour buffer, blits,
+ * copies, inline writes, transfers, and shader images when they are bound for writing. Not seen: images
+ * that were bound by a stream before, video, and what has fallen out of the tables (a surface among
+ * thousands). Between bn_virgl_walk_begin(), which ends what was watched before, and the first cut. */
+void bn_virgl_walk_watch(struct bn_virgl_walk *walk, bn_virgl_watch *watch, void *data);
 
 /* The next piece: as many commands as stay within max_cost_ns by cost() (0: no limit, the whole
  * rest), at least one. False at the end. Prefers to cut where the render target changes: once half
