@@ -20,7 +20,8 @@ static_assert(sizeof(struct bn_link_hello) == 72, "hello");
 static_assert(sizeof(struct bn_link_display) == 40, "display");
 static_assert(sizeof(struct bn_link_region) == 32, "region");
 static_assert(sizeof(struct bn_link_vring) == 48, "vring");
-static_assert(sizeof(struct bn_link_presented) == 32, "presented");
+static_assert(sizeof(struct bn_link_release) == 16, "release");
+static_assert(sizeof(struct bn_link_presented) == 40, "presented");
 static_assert(
 	sizeof(struct bn_link_ready) == 32 + 16 * BN_LINK_CAPSETS + 2 * BN_LINK_TEXT, "ready");
 static_assert(sizeof(struct bn_link_ack) == 16, "ack");
@@ -46,6 +47,7 @@ union payload {
 	struct bn_link_region region;
 	struct bn_link_vring vring;
 	struct bn_link_presented presented;
+	struct bn_link_release release;
 	struct bn_link_ready ready;
 	struct bn_link_ack ack;
 	struct bn_link_buffer buffer;
@@ -122,6 +124,11 @@ static bool vring_ok(const union payload *p, size_t nfds)
 static bool queue_ok(const union payload *p, size_t nfds)
 {
 	return p->u64.value < BN_LINK_QUEUES;
+}
+
+static bool release_ok(const union payload *p, size_t nfds)
+{
+	return p->release.buffer != 0;
 }
 
 static bool presented_ok(const union payload *p, size_t nfds)
@@ -223,7 +230,7 @@ static const struct kind kinds[] = {
 	[BN_LINK_VRING_STOP] = {"VRING_STOP", false, 0, 0, sizeof(struct bn_link_u64), queue_ok},
 	[BN_LINK_PRESENTED] = {"PRESENTED", false, 0, 0, sizeof(struct bn_link_presented),
 		presented_ok},
-	[BN_LINK_RELEASE] = {"RELEASE", false, 0, 0, sizeof(struct bn_link_u64), id_ok},
+	[BN_LINK_RELEASE] = {"RELEASE", false, 0, 0, sizeof(struct bn_link_release), release_ok},
 	[BN_LINK_READY] = {"READY", true, 0, 0, sizeof(struct bn_link_ready), ready_ok},
 	[BN_LINK_ACK] = {"ACK", true, 0, 0, sizeof(struct bn_link_ack), ack_ok},
 	[BN_LINK_BUFFER_NEW] = {"BUFFER_NEW", true, 1, 4, sizeof(struct bn_link_buffer), buffer_ok},

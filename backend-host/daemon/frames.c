@@ -58,7 +58,7 @@ static void handle_release(void *data, struct bn_buffer *buffer)
 	struct shown_buffer *b = data;
 	if (!b->frames)
 		return;
-	const struct bn_link_u64 message = {.value = b->id};
+	const struct bn_link_release message = {.buffer = b->id, .seq = b->frames->last_seq};
 	b->frames->listener->send(b->frames->data, BN_LINK_RELEASE, &message, sizeof(message));
 }
 

@@ -28,8 +28,8 @@ struct bn_renderer_link {
 	struct wl_event_source *source; /* NULL once closed */
 	int fd;
 	/* A RELEASE that waits for the PRESENTED it usually comes with, until the turn of the loop ends;
-	 * 0: none. */
-	uint64_t released;
+	 * buffer 0: none. */
+	struct bn_link_release released;
 	struct wl_event_source *idle; /* while there is one */
 	uint32_t next_seq;
 	struct wl_list queue; /* packet.link */
@@ -49,15 +49,15 @@ static void packet_destroy(struct packet *p)
 	free(p);
 }
 
-/* The one that was held back, or 0; it is not any more. */
-static uint64_t take_released(struct bn_renderer_link *link)
+/* The one that was held back, or none; it is not any more. */
+static struct bn_link_release take_released(struct bn_renderer_link *link)
 {
-	uint64_t id = link->released;
+	struct bn_link_release released = link->released;
 	if (link->idle)
 		wl_event_source_remove(link->idle);
 	link->idle = NULL;
-	link->released = 0;
-	return id;
+	link->released = (struct bn_link_release){0};
+	return released;
 }
 
 void bn_renderer_link_close(struct bn_renderer_link *link)
@@ -244,8 +244,8 @@ static int send_now(struct bn_renderer_link *link, enum bn_link_type type, const
 
 static int send_released(struct bn_renderer_link *link)
 {
-	const struct bn_link_u64 message = {.value = take_released(link)};
-	if (message.value == 0)
+	const struct bn_link_release message = take_released(link);
+	if (message.buffer == 0)
 		return 0;
 	return send_now(link, BN_LINK_RELEASE, &message, sizeof(message), NULL, 0, NULL);
 }
@@ -257,13 +257,13 @@ static void handle_idle(void *data)
 	send_released(link);
 }
 
-static int hold_release(struct bn_renderer_link *link, const struct bn_link_u64 *message)
+static int hold_release(struct bn_renderer_link *link, const struct bn_link_release *message)
 {
 	int ret = send_released(link);
 	if (ret < 0)
 		return ret;
 	link->idle = wl_event_loop_add_idle(link->loop, handle_idle, link);
-	link->released = message->value;
+	link->released = *message;
 	return link->idle ? 0 : send_released(link);
 }
 
@@ -279,7 +279,7 @@ int bn_renderer_link_send(struct bn_renderer_link *link, enum bn_link_type type,
 {
 	if (!link->source)
 		return -EPIPE;
-	if (type == BN_LINK_RELEASE && size == sizeof(struct bn_link_u64))
+	if (type == BN_LINK_RELEASE && size == sizeof(struct bn_link_release))
 		return hold_release(link, payload);
 	if (type == BN_LINK_PRESENTED && size == sizeof(struct bn_link_presented))
 		return send_presented(link, payload);

@@ -89,6 +89,8 @@ static void add_stats(struct json_object *vm, const struct bn_stats *s)
 		{"copy_bytes_in", s->copy_bytes_in},
 		{"copy_bytes_out", s->copy_bytes_out},
 		{"zero_copy_frames", s->zero_copy_frames},
+		{"release_waits", s->release_waits},
+		{"release_timeouts", s->release_timeouts},
 		{"wakeups", s->wakeups},
 		{"context_losses", s->context_losses},
 	};

@@ -226,6 +226,8 @@ static uint32_t transfer_3d(struct bn_device *dev, struct bn_cmd *cmd,
 		return VIRTIO_GPU_RESP_ERR_UNSPEC;
 	batch.work.transfers = 1;
 	batch.work.transfer_bytes = transfer_bytes(res, c);
+	if (run == bn_gl_transfer_in && bn_release_wait_for(dev, res))
+		return BN_CMD_PARKED;
 	if (!bn_device_enter(dev, &batch))
 		return BN_CMD_PARKED;
 	ok = run(dev->gl, &t) == 0;

@@ -96,6 +96,7 @@ int bn_device_create(struct bn_device **out, const struct bn_device_config *conf
 	bn_room_init(&dev->room, config->reserve);
 	bn_idmap_init(&dev->resources);
 	bn_idmap_init(&dev->contexts);
+	wl_list_init(&dev->shown);
 	*out = dev;
 	return 0;
 }

@@ -67,6 +67,15 @@ struct bn_resource {
 	uint64_t buffer_id; /* announced to the daemon as a whole, 0: not */
 	bool export_tried;
 	bool y_invert;
+	/* 3D: on its way to a display, or on one; release.c */
+	struct {
+		struct wl_list link; /* bn_device.shown, if listed */
+		bool listed;
+		bool given_up;     /* it was waited for in vain, since its last frame */
+		unsigned drawing;  /* flushes that the GPU has not come to */
+		uint64_t seq;      /* of the newest FRAME with its own buffer; 0: released */
+		uint16_t scanouts; /* that it was flushed to meanwhile */
+	} shown;
 };
 
 struct bn_context {
@@ -117,6 +126,10 @@ struct bn_scanout {
 	uint64_t presented;   /* flushes up to this number wait no longer */
 	/* Of the resource flushed last, 0: none since the scanout was set. */
 	uint64_t flushed_serial;
+	uint64_t newest_serial; /* the same, also when the scanout was set to another since; 0: off */
+	/* Its display kept a buffer for too long: it is not waited for again before this flush … */
+	uint64_t patience_number;
+	uint32_t impatience; /* … which is so many after that; doubled and more each time */
 	struct bn_ready ready;
 	struct virtio_gpu_rect damage; /* since the last frame sent */
 	struct {
@@ -198,6 +211,25 @@ struct bn_stream {
 	unsigned pieces;
 };
 
+/* What a command waits for until a display has let go of it (release.c). */
+#define BN_WATCHED_MAX 32u
+#define BN_RELEASE_MS 100 /* a display that keeps a buffer for longer is not waited for */
+struct bn_releases {
+	/* Not to be written to, as of the stream's beginning. */
+	struct {
+		uint32_t id;
+		uint64_t serial;
+	} watched[BN_WATCHED_MAX];
+	unsigned count;
+	uint32_t waits;   /* bits of `watched` that the parked command waits for; 0: it does not */
+	uint64_t number;  /* of waits so far */
+	uint64_t sent;    /* frames sent to the displays in question, when that was looked at last */
+	unsigned looks;   /* times that the wait was found to be long */
+	uint16_t scanouts;
+	bool late; /* it was given up */
+	unsigned long errors;
+};
+
 struct bn_device {
 	struct bn_device_config config;
 	struct bn_stats *stats;
@@ -225,6 +257,8 @@ struct bn_device {
 	size_t submit_size;
 	struct bn_stream stream;
 	struct bn_parked parked;
+	struct wl_list shown; /* bn_resource.shown.link */
+	struct bn_releases releases;
 	unsigned long command_errors, context_errors, gate_errors, room_errors;
 };
 
@@ -365,12 +399,37 @@ void bn_scanout_flush(struct bn_device *dev, struct bn_resource *res,
 	const struct virtio_gpu_rect *r, struct bn_flush_set *set);
 /* From the link. */
 void bn_scanout_presented(struct bn_device *dev, const struct bn_link_presented *p);
-void bn_scanout_released(struct bn_device *dev, uint64_t buffer_id);
+void bn_scanout_released(struct bn_device *dev, const struct bn_link_release *r);
 /* Before a resource goes. */
 void bn_scanout_forget(struct bn_device *dev, struct bn_resource *res);
 /* The contexts that a resource is attached to, of very many the BN_RESOURCE_CONTEXTS_MAX newest;
  * *ids is malloced (NULL when there are none). -ENOMEM. */
 int bn_resource_contexts(const struct bn_resource *res, uint32_t **ids, unsigned *n);
+
+/* release.c: pictures that are on display are not drawn into, once the guest has gone on to another */
+/* The scanout got a flush of this resource. */
+void bn_release_flushed(struct bn_device *dev, struct bn_resource *res, unsigned index);
+/* True when the stream that begins may have to wait; then bn_release_bits is what to watch it by. */
+bool bn_release_watch(struct bn_device *dev);
+bn_virgl_watch bn_release_bits;
+/* Whether the command is to be parked before it writes to what has these bits. */
+bool bn_release_wait(struct bn_device *dev, uint32_t bits);
+/* The same for one that writes to this resource. */
+bool bn_release_wait_for(struct bn_device *dev, const struct bn_resource *res);
+/* The daemon has let go of the resource's own buffer. */
+void bn_release_got(struct bn_device *dev, const struct bn_link_release *r);
+/* It has no buffer any more, or goes itself. */
+void bn_release_forget(struct bn_resource *res);
+/* The number of the wait that the parked command is in; 0: for no display. */
+static inline uint64_t bn_release_waiting(const struct bn_device *dev)
+{
+	return dev->parked.on && dev->releases.waits ? dev->releases.number : 0;
+}
+/* It may be tried again. */
+bool bn_release_over(const struct bn_device *dev);
+/* It has been waiting for BN_RELEASE_MS, or so long since this returned true: then it goes on
+ * waiting. Else it does not wait any more. */
+bool bn_release_overdue(struct bn_device *dev);
 
 /* pool.c: read-back pictures of a scanout, and the damage that they have to catch up with */
 void bn_rect_join(struct virtio_gpu_rect *to, const struct virtio_gpu_rect *r);

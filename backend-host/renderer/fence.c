@@ -541,6 +541,11 @@ void bn_fences_ignore_displays(struct bn_fences *fences, bool on)
 		bn_fences_presented(fences, i, UINT64_MAX);
 }
 
+bool bn_fences_ignoring_displays(const struct bn_fences *fences)
+{
+	return fences->ignore_displays;
+}
+
 void bn_fences_reset(struct bn_fences *fences)
 {
 	struct gpu_fence *fence, *next;

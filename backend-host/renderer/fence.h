@@ -83,6 +83,7 @@ void bn_fences_ctx_gone(struct bn_fences *fences, uint32_t ctx_id);
 void bn_fences_presented(struct bn_fences *fences, unsigned scanout, uint64_t number);
 /* on: nothing waits for displays any more, now and later; off: they count again. */
 void bn_fences_ignore_displays(struct bn_fences *fences, bool on);
+bool bn_fences_ignoring_displays(const struct bn_fences *fences);
 /* Everything is answered at once, waits are cancelled. Batches are not ended: the GPU may still be
  * at them (bn_gate_reset()). */
 void bn_fences_reset(struct bn_fences *fences);

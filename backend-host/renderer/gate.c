@@ -326,6 +326,14 @@ void bn_gate_idle(struct bn_gate *gate)
 	bn_gate_settle(gate);
 }
 
+void bn_gate_pause(struct bn_gate *gate)
+{
+	if (gate->held.number != 0 && gate->held.kind == BN_GRANT_FRAME)
+		gate->held.over = true;
+	gate->dry = true;
+	bn_gate_settle(gate);
+}
+
 void bn_gate_withdraw(struct bn_gate *gate)
 {
 	uint64_t now = bn_gate_now(gate);

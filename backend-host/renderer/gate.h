@@ -96,6 +96,8 @@ bool bn_gate_ready(const struct bn_gate *gate);
 /* Nothing is queued any more: a grant is given back once the GPU is done. To be called whenever the
  * ring runs dry. */
 void bn_gate_idle(struct bn_gate *gate);
+/* What comes next waits for something else than the GPU: no grant is kept for it. */
+void bn_gate_pause(struct bn_gate *gate);
 /* The batch that was refused is not wanted any more. A grant that comes for it is given back. */
 void bn_gate_withdraw(struct bn_gate *gate);
 /* Every context was destroyed and all that was at the GPU is done: the VM begins anew. */

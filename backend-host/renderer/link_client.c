@@ -186,16 +186,16 @@ static void handle_presented(struct bn_renderer *r, const struct bn_link_header 
 {
 	const struct bn_link_presented *m = payload;
 
-	bn_scanout_released(r->dev, m->released);
+	bn_scanout_released(r->dev, &m->released);
 	bn_scanout_presented(r->dev, m);
 }
 
 static void handle_release(struct bn_renderer *r, const struct bn_link_header *header,
 	const void *payload, int *fds, size_t nfds)
 {
-	const struct bn_link_u64 *m = payload;
+	const struct bn_link_release *m = payload;
 
-	bn_scanout_released(r->dev, m->value);
+	bn_scanout_released(r->dev, m);
 }
 
 static handler *const handlers[] = {

@@ -332,6 +332,8 @@ static void finish(struct bn_renderer *r)
 		wl_event_source_remove(r->gate_source);
 	if (r->stop.timer)
 		wl_event_source_remove(r->stop.timer);
+	if (r->display.timer)
+		wl_event_source_remove(r->display.timer);
 	bn_device_destroy(r->dev);
 	bn_gate_destroy(r->gate);
 	for (unsigned i = 0; i < BN_LINK_QUEUES; i++)

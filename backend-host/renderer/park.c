@@ -18,6 +18,7 @@ static void parked_answer(struct bn_device *dev, uint32_t type)
 	struct bn_cmd cmd = dev->parked.cmd;
 
 	dev->parked.on = false;
+	dev->releases.waits = 0;
 	bn_device_answer(dev, &cmd, type);
 }
 

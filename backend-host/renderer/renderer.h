@@ -40,6 +40,10 @@ struct bn_renderer {
 	} stop;
 
 	/* ring.c */
+	struct {
+		struct wl_event_source *timer;
+		uint64_t number; /* of the wait that it was set for last */
+	} display;
 	bool active; /* the control ring is being worked on, kicks are suppressed */
 	bool dirty;  /* answers that the driver was not told of */
 	unsigned spin_score;

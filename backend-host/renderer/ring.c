@@ -61,6 +61,16 @@ static int handle_hurry(void *data)
 	return 0;
 }
 
+/* The timer is not taken back when a wait ends: this may be another one's. */
+static int handle_display(void *data)
+{
+	struct bn_renderer *r = data;
+
+	if (r->display.number == bn_release_waiting(r->dev) && bn_release_overdue(r->dev))
+		wl_event_source_timer_update(r->display.timer, BN_RELEASE_MS);
+	return 0;
+}
+
 static int handle_cursor(int fd, uint32_t mask, void *data)
 {
 	struct bn_renderer *r = data;
@@ -83,8 +93,10 @@ int bn_ring_init(struct bn_renderer *r)
 	r->gate_source = wl_event_loop_add_fd(
 		r->loop, bn_gate_fd(r->gate), WL_EVENT_READABLE, handle_gate, r);
 	r->stop.timer = wl_event_loop_add_timer(r->loop, handle_hurry, r);
+	r->display.timer = wl_event_loop_add_timer(r->loop, handle_display, r);
 	bn_gate_dispatch(r->gate); /* the VM may be in quarantine from before */
-	return r->cursor_source && (!r->gl || r->gl_source) && r->gate_source && r->stop.timer
+	return r->cursor_source && (!r->gl || r->gl_source) && r->gate_source && r->stop.timer &&
+			       r->display.timer
 		       ? 0
 		       : -ENOMEM;
 }
@@ -252,6 +264,8 @@ static bool may_work(const struct bn_renderer *r)
  * the arbiter's bell does, and nothing else would wake us for it. */
 static bool may_resume(const struct bn_renderer *r)
 {
+	if (bn_release_waiting(r->dev))
+		return bn_release_over(r->dev);
 	return bn_device_parked(r->dev) && bn_gate_ready(r->gate);
 }
 
@@ -266,6 +280,17 @@ static void resume(struct bn_renderer *r)
 		bn_gl_poll(r->gl);
 	if (!r->active && !bn_device_parked(r->dev))
 		bn_gate_idle(r->gate);
+}
+
+/* A display that does not let go is not waited for without end. */
+static void watch_display(struct bn_renderer *r)
+{
+	uint64_t number = bn_release_waiting(r->dev);
+
+	if (number == 0 || number == r->display.number)
+		return;
+	r->display.number = number;
+	wl_event_source_timer_update(r->display.timer, BN_RELEASE_MS);
 }
 
 void bn_ring_run(struct bn_renderer *r)
@@ -286,6 +311,7 @@ void bn_ring_run(struct bn_renderer *r)
 		finish_stop(r);
 		if (r->quit)
 			break;
+		watch_display(r);
 		r->slept_ns = sleep ? bn_now_ns() : 0;
 		if (wl_event_loop_dispatch(r->loop, sleep ? -1 : 0) < 0) {
 			bn_link_fault(r, true, "the event loop failed");

@@ -38,6 +38,7 @@ static void buffer_gone(struct bn_device *dev, struct bn_resource *res)
 		return;
 	send(dev, BN_LINK_BUFFER_GONE, &gone, sizeof(gone));
 	res->buffer_id = 0;
+	res->shown.seq = 0; /* no release will come */
 	res->export_tried = false;
 	dev->announced--;
 }
@@ -51,13 +52,14 @@ static bool shown(const struct bn_device *dev, const struct bn_resource *res)
 	return false;
 }
 
-static void forget_hidden_buffers(struct bn_device *dev)
+/* Those on display too, if `all`. */
+static void forget_hidden_buffers(struct bn_device *dev, bool all)
 {
 	struct bn_resource *res;
 	uint32_t at = 0;
 
 	while ((res = bn_idmap_next(&dev->resources, &at))) {
-		if (!shown(dev, res))
+		if (!shown(dev, res) && (all || res->shown.seq == 0))
 			buffer_gone(dev, res);
 	}
 }
@@ -66,7 +68,9 @@ static void buffer_new(
 	struct bn_device *dev, struct bn_resource *res, struct bn_link_buffer *msg, const int *fds)
 {
 	if (dev->announced >= ANNOUNCED_MAX)
-		forget_hidden_buffers(dev);
+		forget_hidden_buffers(dev, false);
+	if (dev->announced >= ANNOUNCED_MAX)
+		forget_hidden_buffers(dev, true);
 	msg->id = ++dev->next_buffer_id;
 	res->buffer_id = msg->id;
 	dev->announced++;
@@ -242,6 +246,7 @@ static void ready_send(struct bn_device *dev, unsigned index)
 		bn_stat_add(&dev->stats->zero_copy_frames, 1);
 		frame_send(dev, index, res->buffer_id, &so->ready.src, so->ready.number,
 			so->ready.flush_ns, &so->ready.took);
+		res->shown.seq = dev->frame_seq;
 	} else if (!ready_copy(dev, index, res) && !so->ready.valid) {
 		flushes_over(dev, index, so->ready.number);
 	}
@@ -265,13 +270,16 @@ void bn_scanout_presented(struct bn_device *dev, const struct bn_link_presented 
 	flushes_over(dev, p->scanout, number);
 }
 
-void bn_scanout_released(struct bn_device *dev, uint64_t buffer_id)
+void bn_scanout_released(struct bn_device *dev, const struct bn_link_release *r)
 {
+	if (r->buffer == 0)
+		return;
+	bn_release_got(dev, r);
 	for (unsigned i = 0; i < dev->config.num_scanouts; i++) {
 		struct bn_scanout *so = &dev->scanout[i];
 
 		for (unsigned k = 0; k < BN_SLOTS; k++) {
-			if (so->slot[k].buffer_id != buffer_id || buffer_id == 0)
+			if (so->slot[k].buffer_id != r->buffer)
 				continue;
 			so->slot[k].busy = false;
 			if (so->ready.valid)
@@ -296,7 +304,11 @@ static void job_done(void *data, bool cancelled)
 	struct flush_job *job = data;
 	struct bn_device *dev = job->dev;
 	struct bn_scanout *so = &dev->scanout[job->index];
+	struct bn_resource *res =
+		bn_resource_get_serial(dev, job->picture.res_id, job->picture.serial);
 
+	if (res)
+		res->shown.drawing--;
 	if (cancelled) {
 		free(job);
 		return;
@@ -349,8 +361,11 @@ static void flush_3d(struct bn_device *dev, unsigned index, struct bn_resource *
 	so->flushed_serial = res->serial;
 	wl_list_for_each(at, &res->attachments, resource_link)
 		bn_hold_add(&at->context->hold, index, number);
-	if (bn_fences_wait(dev->fences, ids, n, job_done, job) < 0)
+	res->shown.drawing++;
+	if (bn_fences_wait(dev->fences, ids, n, job_done, job) < 0) {
+		res->shown.drawing--;
 		goto error;
+	}
 	free(ids);
 	return;
 
@@ -388,6 +403,7 @@ void bn_scanout_flush(struct bn_device *dev, struct bn_resource *res,
 		so->number++;
 		set->mask |= 1u << i;
 		set->number[i] = so->number;
+		bn_release_flushed(dev, res, i);
 		if (res->is_3d)
 			flush_3d(dev, i, res, r, so->number, now, frame);
 		else
@@ -422,6 +438,7 @@ void bn_scanout_off(struct bn_device *dev, unsigned index)
 	if (so->res_id == 0)
 		return;
 	so->res_id = 0;
+	so->newest_serial = 0;
 	so->ready.valid = false;
 	memset(&so->damage, 0, sizeof(so->damage));
 	frame_send(dev, index, 0, &nothing, so->number, bn_now_ns(), &no_work);
@@ -444,4 +461,5 @@ void bn_scanout_forget(struct bn_device *dev, struct bn_resource *res)
 		}
 	}
 	buffer_gone(dev, res);
+	bn_release_forget(res);
 }

@@ -28,6 +28,8 @@ int bn_stream_begin(
 	dev->stream.cut = false;
 	dev->stream.pieces = 0;
 	bn_virgl_walk_begin(&dev->stream.walk, ctx->walk, words, count);
+	if (bn_release_watch(dev))
+		bn_virgl_walk_watch(&dev->stream.walk, bn_release_bits, dev);
 	return 0;
 }
 
@@ -80,7 +82,7 @@ static uint32_t piece_run(
 		bn_context_stop(dev, ctx, "there is no memory for another GL context in it");
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
-	if (!bn_device_enter(dev, batch))
+	if (bn_release_wait(dev, piece->writes) || !bn_device_enter(dev, batch))
 		return BN_CMD_PARKED;
 	words = bn_virgl_piece_words((uint32_t *)dev->submit, piece, &count);
 	if (batch->metered)

@@ -60,7 +60,7 @@ static void link_seeds(void)
 	LINK(BN_LINK_VRING_STOP, 0, struct bn_link_u64, .value = 0);
 	LINK(BN_LINK_PRESENTED, 0, struct bn_link_presented, .seq = 9, .time_ns = 123456789,
 		.scanout = 15);
-	LINK(BN_LINK_RELEASE, 0, struct bn_link_u64, .value = 3);
+	LINK(BN_LINK_RELEASE, 0, struct bn_link_release, .buffer = 3, .seq = 2);
 	LINK(BN_LINK_READY, 0, struct bn_link_ready, .num_capsets = 2,
 		.sandbox = BN_LINK_SANDBOX_SECCOMP,
 		.capset = {{.id = 1, .max_version = 1, .max_size = 308},

@@ -223,6 +223,7 @@ struct message {
 		struct bn_link_buffer buffer;
 		struct bn_link_frame frame;
 		struct bn_link_presented presented;
+		struct bn_link_release release;
 		struct bn_link_u64 u64;
 	} payload;
 };
@@ -285,7 +286,7 @@ static void handle_to_renderer(void *data, uint64_t arg)
 	if (msg->type == BN_LINK_PRESENTED)
 		bn_scanout_presented(vm->dev, &msg->payload.presented);
 	else
-		bn_scanout_released(vm->dev, msg->payload.u64.value);
+		bn_scanout_released(vm->dev, &msg->payload.release);
 	free(msg);
 	tend(vm);
 }

@@ -245,6 +245,13 @@ void presented(uint32_t index, uint64_t seq)
 	bn_scanout_presented(dev, &p);
 }
 
+void released(uint64_t id)
+{
+	struct bn_link_release r = {.buffer = id, .seq = frame.seq};
+
+	bn_scanout_released(dev, &r);
+}
+
 void gpu_finish(void)
 {
 	unsigned n = gl.fences;

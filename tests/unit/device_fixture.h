@@ -60,6 +60,8 @@ uint32_t submit(uint32_t ctx, uint64_t fence, uint32_t words);
 
 /* The display showed that frame. */
 void presented(uint32_t index, uint64_t seq);
+/* No display uses the buffer any more, after all frames so far. */
+void released(uint64_t id);
 /* All GPU work ends. */
 void gpu_finish(void);
 

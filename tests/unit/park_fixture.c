@@ -141,6 +141,7 @@ void teardown(void)
 	wl_event_source_remove(r.cursor_source);
 	wl_event_source_remove(r.gate_source);
 	wl_event_source_remove(r.stop.timer);
+	wl_event_source_remove(r.display.timer);
 	bn_device_destroy(r.dev);
 	EQ(gl.contexts, 0);
 	EQ(bn_vq_inflight(r.vq[0]), 0);

@@ -113,12 +113,12 @@ static void test_scanout_read_back(void)
 	IS(flush(1, 64, 64), 0);
 	gpu_finish();
 	CU_ASSERT_EQUAL(frames, 3);
-	bn_scanout_released(dev, ids[1]);
+	released(ids[1]);
 	CU_ASSERT_EQUAL(frames, 4);
 	CU_ASSERT_EQUAL(frame.buffer, ids[1]);
 	CU_ASSERT_EQUAL(answers, before);
 	/* The next one waits until this one was shown. */
-	bn_scanout_released(dev, ids[2]);
+	released(ids[2]);
 	IS(flush(1, 64, 64), 0);
 	gpu_finish();
 	CU_ASSERT_EQUAL(frames, 4);
@@ -129,14 +129,14 @@ static void test_scanout_read_back(void)
 	presented(0, frame.seq);
 	CU_ASSERT_EQUAL(answers, before + 3);
 	/* Only what changed is read again. */
-	bn_scanout_released(dev, ids[2]);
+	released(ids[2]);
 	uint64_t bytes = stats.copy_bytes_out;
 	IS(flush(1, 64, 8), 0);
 	gpu_finish();
 	CU_ASSERT_EQUAL(stats.copy_bytes_out - bytes, 64 * 8 * 4);
 	presented(0, frame.seq);
 	/* Another resource: all of it, and its picture is shown although the guest has gone on. */
-	bn_scanout_released(dev, ids[0]);
+	released(ids[0]);
 	bytes = stats.copy_bytes_out;
 	IS(scanout(0, 2, 0, 0, 64, 64), OK);
 	IS(flush(2, 64, 8), 0);
@@ -170,7 +170,7 @@ static void test_read_back_sizes(void)
 	IS(flush(1, 64, 64), 0);
 	gpu_finish();
 	CU_ASSERT_EQUAL(frames, 2);
-	bn_scanout_released(dev, first);
+	released(first);
 	IS(scanout(0, 3, 0, 0, 128, 128), OK);
 	IS(flush(3, 128, 128), 0);
 	gpu_finish();

@@ -65,6 +65,7 @@ static const struct bn_link_cursor_image cursor = {
 static const struct bn_link_cursor_move move = {.scanout = 15, .x = INT32_MAX};
 static const struct bn_link_presented presented = {.seq = 1};
 static const struct bn_link_u64 one = {1};
+static const struct bn_link_release release = {.buffer = 1};
 static const struct bn_link_fault fault = {.fatal = 1};
 
 /* One legal message of each type. */
@@ -84,7 +85,7 @@ static const struct {
 	{BN_LINK_VRING_CALL, 8, 1, false, NULL},
 	{BN_LINK_VRING_STOP, 8, 0, false, NULL},
 	{BN_LINK_PRESENTED, sizeof(struct bn_link_presented), 0, false, NULL},
-	{BN_LINK_RELEASE, 8, 0, false, &(struct bn_link_u64){1}},
+	{BN_LINK_RELEASE, 16, 0, false, &(struct bn_link_release){.buffer = 1}},
 	{BN_LINK_READY, sizeof(struct bn_link_ready), 0, true, NULL},
 	{BN_LINK_ACK, sizeof(struct bn_link_ack), 0, true, NULL},
 	{BN_LINK_BUFFER_NEW, sizeof(struct bn_link_buffer), 1, true, &memfd},
@@ -180,7 +181,8 @@ static const struct {
 	{OF(BN_LINK_VRING_STOP, false, 0, one, value), BN_LINK_QUEUES, false},
 	{OF(BN_LINK_VRING_STOP, false, 0, one, value), 1ull << 32, false},
 	{OF(BN_LINK_PRESENTED, false, 0, presented, scanout), 16, false},
-	{OF(BN_LINK_RELEASE, false, 0, one, value), 0, false},
+	{OF(BN_LINK_RELEASE, false, 0, release, buffer), 0, false},
+	{OF(BN_LINK_RELEASE, false, 0, release, seq), 0, true},
 	{OF(BN_LINK_BUFFER_GONE, true, 0, one, value), 0, false},
 	{READY(capset[1].id), 0, false},
 	{READY(capset[1].id), 64, false},

@@ -48,7 +48,7 @@ static void end(void)
 struct message {
 	struct bn_link_header header;
 	union {
-		struct bn_link_u64 u64;
+		struct bn_link_release release;
 		struct bn_link_presented presented;
 		struct bn_link_displays displays;
 	};
@@ -65,7 +65,7 @@ static struct message next(void)
 
 static void release(uint64_t id)
 {
-	const struct bn_link_u64 m = {.value = id};
+	const struct bn_link_release m = {.buffer = id, .seq = 100 + id};
 	CU_ASSERT_EQUAL(bn_renderer_link_send(link_, BN_LINK_RELEASE, &m, sizeof(m), NULL, 0, NULL), 0);
 }
 
@@ -89,11 +89,12 @@ static void test_together(void)
 	struct message m = next();
 	CU_ASSERT_EQUAL(m.header.type, BN_LINK_PRESENTED);
 	CU_ASSERT_EQUAL(m.presented.seq, 3);
-	CU_ASSERT_EQUAL(m.presented.released, 7);
+	CU_ASSERT_EQUAL(m.presented.released.buffer, 7);
+	CU_ASSERT_EQUAL(m.presented.released.seq, 107);
 	presented(4);
 	m = next();
 	CU_ASSERT_EQUAL(m.presented.seq, 4);
-	CU_ASSERT_EQUAL(m.presented.released, 0);
+	CU_ASSERT_EQUAL(m.presented.released.buffer, 0);
 	turn();
 	CU_ASSERT_EQUAL(next().header.type, 0);
 	end();
@@ -106,7 +107,8 @@ static void test_alone(void)
 	turn();
 	struct message m = next();
 	CU_ASSERT_EQUAL(m.header.type, BN_LINK_RELEASE);
-	CU_ASSERT_EQUAL(m.u64.value, 1);
+	CU_ASSERT_EQUAL(m.release.buffer, 1);
+	CU_ASSERT_EQUAL(m.release.seq, 101);
 	turn();
 	CU_ASSERT_EQUAL(next().header.type, 0);
 	end();
@@ -121,9 +123,9 @@ static void test_many(void)
 	for (uint64_t id = 1; id <= 2; id++) {
 		struct message m = next();
 		CU_ASSERT_EQUAL(m.header.type, BN_LINK_RELEASE);
-		CU_ASSERT_EQUAL(m.u64.value, id);
+		CU_ASSERT_EQUAL(m.release.buffer, id);
 	}
-	CU_ASSERT_EQUAL(next().presented.released, 3);
+	CU_ASSERT_EQUAL(next().presented.released.buffer, 3);
 	end();
 }
 

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BN_LINK_VERSION 3u
+#define BN_LINK_VERSION 4u
 #define BN_LINK_SCANOUTS 16u	/* VIRTIO_GPU_MAX_SCANOUTS */
 #define BN_LINK_CAPSETS 8u
 #define BN_LINK_QUEUES 2u	/* control, cursor */
@@ -38,7 +38,7 @@ enum bn_link_type {
 	 * flight any more */
 	BN_LINK_VRING_STOP,
 	BN_LINK_PRESENTED,	/* bn_link_presented */
-	BN_LINK_RELEASE,	/* bn_link_u64 = buffer id: the renderer may write to it again */
+	BN_LINK_RELEASE,	/* bn_link_release: the renderer may write to that buffer again */
 	/* renderer → daemon */
 	BN_LINK_READY = 64,	/* bn_link_ready, once, after HELLO */
 	BN_LINK_ACK,		/* bn_link_ack, one for each message marked → ACK, in order */
@@ -109,12 +109,21 @@ struct bn_link_vring {
 	uint32_t reserved;
 };
 
+/* No display, mirror or picture in the making uses the buffer any more: sent when the last one lets
+ * go, after the frames up to `seq`. Where a newer frame names the buffer, the two have crossed, and
+ * another release follows. */
+struct bn_link_release {
+	uint64_t buffer;
+	uint64_t seq; /* of the newest FRAME that the daemon had seen, of any scanout */
+};
+
 struct bn_link_presented {
 	uint64_t seq;	  /* of the FRAME; every earlier frame of that scanout is done too */
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 	uint32_t scanout;
 	uint32_t reserved;
-	uint64_t released; /* buffer id: as RELEASE, before the rest is looked at; 0: none */
+	/* As RELEASE, before the rest is looked at; buffer 0: none. */
+	struct bn_link_release released;
 };
 
 struct bn_link_capset {
@@ -237,6 +246,8 @@ struct bn_stats {
 	uint64_t wakeups;	       /* times the ring loop woke up */
 	uint64_t guest_memory_bytes;
 	uint64_t context_losses;
+	/* Commands that waited until a display had let go of what they draw into, and did in vain. */
+	uint64_t release_waits, release_timeouts;
 };
 
 #endif
