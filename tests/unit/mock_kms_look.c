@@ -237,6 +237,6 @@ int mock_get_property(struct drm_mode_get_property *args)
 			((uint64_t *)(uintptr_t)args->values_ptr)[i] = enums[i].value;
 	}
 	args->count_enum_blobs = n;
-	args->count_values = n ? n : 2;
+	args->count_values = prop == DAMAGE ? 0 : n ? n : 2;
 	return 0;
 }
