@@ -28,8 +28,9 @@ static uint64_t signalled_at(int fence, uint64_t since, uint64_t now)
 
 static void trace(struct bn_arbiter *a, const struct bn_arbiter_picture *p, uint64_t end)
 {
-	bn_trace_add(a->config.trace, BN_TRACE_BATCH, BN_POLICY_COMPOSITOR, p->since_ns, end,
-		p->predicted_ns, 0);
+	/* The thread may have looked at the clock before it was begun. */
+	bn_trace_add(a->config.trace, BN_TRACE_BATCH, BN_POLICY_COMPOSITOR, p->since_ns,
+		end > p->since_ns ? end : p->since_ns, p->predicted_ns, 0);
 }
 
 static void drop(struct bn_arbiter_composing *c, unsigned i)
@@ -102,6 +103,14 @@ void bn_arbiter_compose_granted(struct bn_arbiter *a)
 {
 	a->composing.asking = false;
 	a->composing.holding = true;
+}
+
+bool bn_arbiter_compose_recent(struct bn_arbiter *a, uint64_t now)
+{
+	struct bn_arbiter_composing *c = &a->composing;
+	bool before = c->recent;
+	c->recent = c->begun_ns != 0 && now < c->begun_ns + BN_ARBITER_ACTIVE_NS;
+	return c->recent != before;
 }
 
 uint64_t bn_arbiter_compose_wake(const struct bn_arbiter *a)

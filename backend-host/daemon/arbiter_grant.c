@@ -176,7 +176,8 @@ void bn_arbiter_publish_limits(struct bn_arbiter *a, unsigned vm, uint64_t now)
 	bool reserve = a->config.policy == BN_POLICY_RESERVE;
 	/* A batch that can be interrupted blocks no safety VM. */
 	uint64_t others = a->active & ~BN_VM_BIT(vm);
-	bool on = reserve && (a->config.machine.preemptive ? others & ~a->safety : others);
+	uint64_t kept = a->config.machine.preemptive ? others & ~a->safety : others;
+	bool on = reserve && (kept || a->composing.recent);
 	bool free = v->holding && !v->revoking && v->kind == BN_GRANT_FRAME;
 	if (!v->attached)
 		return;

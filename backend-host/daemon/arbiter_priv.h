@@ -151,6 +151,7 @@ struct bn_arbiter_composing {
 	unsigned pictures;
 	bool asking, holding; /* what the policy knows */
 	uint64_t asked_ns;
+	bool recent; /* streams are cut for it: it may come back at any moment */
 	/* Not all were done in time: nobody is kept out until one is seen done again. */
 	bool unreliable;
 };
@@ -226,6 +227,8 @@ void bn_arbiter_publish_limits(struct bn_arbiter *a, unsigned vm, uint64_t now);
 void bn_arbiter_compose_look(struct bn_arbiter *a, uint64_t now);
 /* The policy has granted the compositor what it asked for. */
 void bn_arbiter_compose_granted(struct bn_arbiter *a);
+/* Whether it has composed lately, brought up to date; true if that changed. */
+bool bn_arbiter_compose_recent(struct bn_arbiter *a, uint64_t now);
 /* When it will have taken too long, if a VM waits; otherwise UINT64_MAX. */
 uint64_t bn_arbiter_compose_wake(const struct bn_arbiter *a);
 /* What to listen to meanwhile; their number. */

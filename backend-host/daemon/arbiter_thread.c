@@ -58,7 +58,8 @@ static void find_active(struct bn_arbiter *a, uint64_t now)
 		if (safety)
 			a->safety |= BN_VM_BIT(i);
 	}
-	for (uint64_t m = a->active != before ? a->attached : 0; m; m &= m - 1)
+	bool changed = bn_arbiter_compose_recent(a, now) || a->active != before;
+	for (uint64_t m = changed ? a->attached : 0; m; m &= m - 1)
 		bn_arbiter_publish_limits(a, bn_arbiter_first(m), now);
 }
 

@@ -171,6 +171,27 @@ static void test_lease(void)
 	end(1);
 }
 
+/* Nobody's streams are too long for a display, while one is composed for. */
+static void test_cut(void)
+{
+	uint64_t give_up = bn_now_ns() + LONG_MS * MS;
+	begin(BN_POLICY_RESERVE, 1);
+	gain(&a);
+	CU_ASSERT_EQUAL(FAKE_GET(&a, batch_max_ns), 0);
+	CU_ASSERT_TRUE(bn_arbiter_compose_begin(arbiter, MS));
+	CU_ASSERT_TRUE(recalled(&a));
+	CU_ASSERT_EQUAL(FAKE_GET(&a, batch_max_ns), 2 * MS);
+	bn_arbiter_compose_queued(arbiter, -1);
+	fake_return(&a);
+	/* In a second without pictures it is forgotten. */
+	while (FAKE_GET(&a, batch_max_ns) && bn_now_ns() < give_up) {
+		fake_ring(&a);
+		sched_yield();
+	}
+	CU_ASSERT_EQUAL(FAKE_GET(&a, batch_max_ns), 0);
+	end(1);
+}
+
 /* A batch that is at the GPU ends; then the other one does not come in before the picture is done. */
 static void test_batch(void)
 {
@@ -442,6 +463,7 @@ int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		{"a lease is called back", test_lease},
+		{"streams are cut", test_cut},
 		{"a batch ends, nobody follows", test_batch},
 		{"nothing is at the GPU", test_failed},
 		{"several at once", test_several},
