@@ -10,16 +10,24 @@ struct bn_context *bn_context_get(const struct bn_device *dev, uint32_t id)
 	return bn_idmap_get(&dev->contexts, id);
 }
 
+/* A rasteriser has as many as there is memory, and is slow to make them. */
+static bool driver_gives(struct bn_device *dev, uint32_t count)
+{
+	return bn_gl_is_software(dev->gl) || bn_gl_can_create(dev->gl, count);
+}
+
 bool bn_context_room(struct bn_device *dev, uint64_t count)
 {
 	uint64_t max = dev->config.host_memory_max;
 	/* The guest may still have that many bytes of resources, whatever contexts take. */
 	uint64_t promised = max > dev->host_bytes_3d ? max - dev->host_bytes_3d : 0;
 
-	if (count == 0 || bn_room_for_contexts(&dev->room, count, promised))
+	if (count == 0 || (count <= BN_CONTEXTS_MAX &&
+				  bn_room_for_contexts(&dev->room, count, promised) &&
+				  driver_gives(dev, (uint32_t)count)))
 		return true;
 	if (bn_log_gate(&dev->room_errors))
-		bn_warn("no memory for another GL context: the guest is told so, and its programs "
+		bn_warn("no room for another GL context: the guest is told so, and its programs "
 			"have to give some back (%lu so far)",
 			dev->room_errors);
 	return false;

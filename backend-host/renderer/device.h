@@ -381,7 +381,8 @@ struct bn_context *bn_context_get(const struct bn_device *dev, uint32_t id);
 uint32_t bn_context_create(
 	struct bn_device *dev, uint32_t id, uint32_t capset_id, const char *name, bool lost);
 void bn_context_destroy(struct bn_device *dev, struct bn_context *ctx);
-/* Whether there is memory for that many GL contexts more; told when there is not. */
+/* Whether there is room for that many GL contexts more, in memory and in the driver; told when there is
+ * not. */
 bool bn_context_room(struct bn_device *dev, uint64_t count);
 uint32_t bn_context_attach(struct bn_device *dev, struct bn_context *ctx, struct bn_resource *res);
 void bn_context_detach(struct bn_device *dev, struct bn_context *ctx, struct bn_resource *res);

@@ -47,6 +47,9 @@ bool bn_gl_poll(struct bn_gl *gl);
 /* Fences made and not reported. */
 unsigned bn_gl_fences_pending(const struct bn_gl *gl);
 
+/* Whether the driver has that many GL contexts more to give, for contexts or sub-contexts. To be asked
+ * before: virglrenderer ends the process when it does not get one. Makes them, and destroys them. */
+bool bn_gl_can_create(struct bn_gl *gl, uint32_t count);
 /* Contexts, resources: ids are the guest's and checked by the caller. All return 0 or -errno. */
 int bn_gl_ctx_create(struct bn_gl *gl, uint32_t ctx_id, uint32_t capset_id, const char *name);
 void bn_gl_ctx_destroy(struct bn_gl *gl, uint32_t ctx_id);

@@ -75,6 +75,11 @@ unsigned bn_gl_fences_pending(const struct bn_gl *gl)
 	return 0;
 }
 
+bool bn_gl_can_create(struct bn_gl *gl, uint32_t count)
+{
+	return false;
+}
+
 int bn_gl_ctx_create(struct bn_gl *gl, uint32_t ctx_id, uint32_t capset_id, const char *name)
 {
 	return -ENOTSUP;

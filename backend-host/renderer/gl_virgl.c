@@ -284,6 +284,23 @@ static bool context_add(struct bn_gl *gl, uint32_t ctx_id)
 	return true;
 }
 
+bool bn_gl_can_create(struct bn_gl *gl, uint32_t count)
+{
+	EGLContext *trial = calloc(count, sizeof(*trial));
+	uint32_t n = 0;
+	while (trial && n < count) {
+		trial[n] = bn_egl_context_create(
+			&gl->egl, true, gl->egl.major, gl->egl.minor, false);
+		if (trial[n] == EGL_NO_CONTEXT)
+			break;
+		n++;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		bn_egl_context_destroy(&gl->egl, trial[i]);
+	free(trial);
+	return n == count;
+}
+
 int bn_gl_ctx_create(struct bn_gl *gl, uint32_t ctx_id, uint32_t capset_id, const char *name)
 {
 	if (!ctx_id || bn_gl_context_find(gl, ctx_id))

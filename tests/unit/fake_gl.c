@@ -67,6 +67,16 @@ unsigned bn_gl_fences_pending(const struct bn_gl *gl)
 	return gl->fences;
 }
 
+bool bn_gl_is_software(const struct bn_gl *gl)
+{
+	return false;
+}
+
+bool bn_gl_can_create(struct bn_gl *gl, uint32_t count)
+{
+	return !gl->contexts_max || count + gl->contexts <= gl->contexts_max;
+}
+
 int bn_gl_ctx_create(struct bn_gl *gl, uint32_t ctx_id, uint32_t capset_id, const char *name)
 {
 	gl->contexts++;

@@ -11,6 +11,7 @@
 
 struct bn_gl {
 	unsigned contexts, resources, attached, iovs; /* alive */
+	unsigned contexts_max; /* that the driver gives; 0: any number */
 	unsigned submits, transfers, read_backs;
 	struct {
 		uint32_t ctx_id;

@@ -192,6 +192,32 @@ static void test_contexts(void)
 	teardown();
 }
 
+/* The driver gives two: who asks for one more hears so, and the others go on. */
+static void test_contexts_that_do_not_fit(void)
+{
+	struct virtio_gpu_cmd_submit c = {
+		{.type = VIRTIO_GPU_CMD_SUBMIT_3D, .ctx_id = 1}, .size = 8};
+	static const uint32_t create_sub_ctx[2] = {29 | 1u << 16, 7};
+
+	setup(true);
+	gl.contexts_max = 2;
+	IS(ctx_create(1, 2), OK);
+	IS(ctx_create(2, 2), OK);
+	IS(ctx_create(3, 2), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	CU_ASSERT_EQUAL(gl.contexts, 2);
+	IS(submit(3, 0, 4), VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
+	IS(send_parts(&c, sizeof(c), create_sub_ctx, 8, 24, false, false),
+		VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	CU_ASSERT_EQUAL(gl.submits, 0);
+	IS(submit(1, 0, 4), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER); /* half of it is missing */
+	CU_ASSERT_EQUAL(stats.context_losses, 1);
+	IS(submit(2, 0, 4), OK);
+	IS(ctx_command(VIRTIO_GPU_CMD_CTX_DESTROY, 1, 0), OK);
+	IS(ctx_create(3, 2), OK);
+	IS(submit(3, 0, 4), OK);
+	teardown();
+}
+
 static void test_submit_sizes(void)
 {
 	struct virtio_gpu_cmd_submit c = {{.type = VIRTIO_GPU_CMD_SUBMIT_3D, .ctx_id = 1}, 0, 0};
@@ -384,6 +410,7 @@ int main(void)
 		{"transfers", test_transfers},
 		{"guest memory changes", test_memory_changes},
 		{"contexts", test_contexts},
+		{"contexts that do not fit", test_contexts_that_do_not_fit},
 		{"submit sizes", test_submit_sizes},
 		{"open files left", test_fds_left},
 		{"wide formats", test_wide_formats},

@@ -17,6 +17,7 @@
 #include "common/log.h"
 
 #include "gl_args.h"
+#include "gl_priv.h"
 
 #define WIDTH 64u
 #define HEIGHT 48u
@@ -527,6 +528,19 @@ static void test_newcomers(void)
 	end(CTX, RES);
 }
 
+/* A driver that gives no more says so; asked before, nobody dies of it. */
+static void test_driver_refuses(void)
+{
+	int major = gl->egl.major;
+	CU_ASSERT_TRUE(bn_gl_can_create(gl, 0));
+	CU_ASSERT_TRUE(bn_gl_can_create(gl, 3));
+	gl->egl.major = 99;
+	CU_ASSERT_FALSE(bn_gl_can_create(gl, 1));
+	gl->egl.major = major;
+	CU_ASSERT_TRUE(bn_gl_can_create(gl, 1));
+	check_clear(BN_VIRGL_FORMAT_B8G8R8X8, 0, 0xff8020);
+}
+
 /* Random words: refused or done, but the process lives and the next context works. */
 static void test_garbage(void)
 {
@@ -598,6 +612,7 @@ int main(void)
 		{"fence outlives context", test_fence_outlives_context},
 		{"lost context", test_lost_context},
 		{"newcomers", test_newcomers},
+		{"driver refuses", test_driver_refuses},
 		{"garbage", test_garbage},
 		{"refusals", test_refusals},
 		{"again", test_again},
