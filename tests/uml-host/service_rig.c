@@ -28,7 +28,7 @@ static void write_configuration(void)
 	fclose(f);
 }
 
-void service_open(void)
+void service_make(void)
 {
 	card = "vkms";
 	source = "writeback";
@@ -38,15 +38,30 @@ void service_open(void)
 	CU_ASSERT_TRUE_FATAL(e2e_prepare(&e, ""));
 	write_configuration();
 	write_pictures();
+}
+
+void service_start(void)
+{
 	CU_ASSERT_TRUE_FATAL(e2e_start(&e));
 	CU_ASSERT_EQUAL_FATAL(tg_cluster_open(&cluster, e2e_socket(&e, "cluster")), 0);
 	CU_ASSERT_EQUAL_FATAL(tg_cluster_open(&cockpit, e2e_socket(&e, "cockpit")), 0);
+}
+
+void service_await(void)
+{
 	await_all_live();
 	CU_ASSERT_TRUE(screen_is_live());
 	draw_both(10);
 	CU_ASSERT_TRUE(other_is_right());
 	CU_ASSERT_TRUE(is_in("far", "live"));
 	CU_ASSERT_EQUAL(all_failures(), 0);
+}
+
+void service_open(void)
+{
+	service_make();
+	service_start();
+	service_await();
 }
 
 void service_close(void)

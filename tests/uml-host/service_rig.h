@@ -10,6 +10,10 @@ extern struct tg_cluster cockpit;
 
 /* Makes the card, writes the configuration and starts the service and the guests: all is live. */
 void service_open(void);
+/* The same in steps. */
+void service_make(void);
+void service_start(void);
+void service_await(void);
 void service_close(void);
 
 /* A figure of an output; a flag is 0 or 1. */

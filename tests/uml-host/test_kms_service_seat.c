@@ -1,5 +1,6 @@
 /* A whole service in a session of a seat (kms_seat.sh): another session comes to the front, as with a VT switch, takes
- * the card and goes again. Argument: the library that switches (seat_switch.c). */
+ * the card and goes again. Argument: the library that switches (seat_switch.c); without it another session is in front when
+ * the service starts. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,36 @@ static void test_stop(void)
 	unlink(FIFO);
 }
 
+/* Nothing is lent to it: it runs all the same, and its displays are there when the other session goes. */
+static void test_background(void)
+{
+	other_session_start(&others[0]);
+	service_make();
+	other_session_enter(&others[0]);
+	other_session_expect(&others[0], 'w');
+	other_session_expect(&others[0], 'f');
+	service_start();
+	CU_ASSERT_TRUE(output_int("dash", "active") == 0);
+	CU_ASSERT_TRUE(output_int("dash", "connected") == 0);
+	draw_both(10);
+	stay_paused(0);
+	other_session_leave(&others[0]);
+	CU_ASSERT_TRUE(output_becomes("dash", "active", 1));
+	CU_ASSERT_TRUE(output_becomes("other", "active", 1));
+	service_await();
+	service_close();
+}
+
+static int run_in_background(void)
+{
+	static const CU_TestInfo tests[] = {
+		{"a service starts in the background", test_background},
+		CU_TEST_INFO_NULL,
+	};
+
+	return bn_unit_main("kms_service_background", tests);
+}
+
 int main(int argc, char **argv)
 {
 	static const CU_TestInfo tests[] = {
@@ -75,8 +106,10 @@ int main(int argc, char **argv)
 		CU_TEST_INFO_NULL,
 	};
 
+	if (argc == 1)
+		return run_in_background();
 	if (argc != 2) {
-		fprintf(stderr, "usage: %s LIBRARY\n", argv[0]);
+		fprintf(stderr, "usage: %s [LIBRARY]\n", argv[0]);
 		return 2;
 	}
 	preload = realpath(argv[1], NULL);
