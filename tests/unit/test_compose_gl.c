@@ -508,7 +508,7 @@ static unsigned queued, failed;
 static void handle_queued(void *data, int fence)
 {
 	CU_ASSERT_PTR_EQUAL(data, &begun);
-	/* llvmpipe has no fences: it was waited for. */
+	/* -1: the driver has no fences, it was waited for. */
 	CU_ASSERT(fence >= -1);
 	queued++;
 }
