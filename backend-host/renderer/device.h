@@ -127,6 +127,7 @@ struct bn_scanout {
 	/* Of the resource flushed last, 0: none since the scanout was set. */
 	uint64_t flushed_serial;
 	uint64_t newest_serial; /* the same, also when the scanout was set to another since; 0: off */
+	uint64_t sent_serial;   /* of the resource in the frame sent last */
 	/* Its display kept a buffer for too long: it is not waited for again before this flush … */
 	uint64_t patience_number;
 	uint32_t impatience; /* … which is so many after that; doubled and more each time */

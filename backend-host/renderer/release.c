@@ -9,18 +9,24 @@
  *	display     B   │        A         │ A           B is shown from the next vblank on
  *	                                     └ parked ─▶ RELEASE of A: now it is drawn into
  *
- * So a command that writes to such a resource waits (park.c), and all behind it: nothing overtakes,
- * because guests rely on the order of the control queue between their contexts too, whose buffers no
- * fence guards (a client's drawing, and the compositor's that shows it). It waits
+ * So a command that writes to such a resource waits (park.c), and all behind it. Nothing overtakes:
+ * guests rely on the order of the control queue between their contexts too, whose buffers no fence
+ * guards (a client's drawing, and the compositor's that shows it); and stock Linux has one timeline
+ * for all contexts, on which nothing could be answered before it anyway. It waits
  *
  *  - for resources that are on their way to a display: flushed, and not drawn yet, or waiting for the
  *    frame before, or with the daemon, until that has let go of it on all outputs;
  *  - if another one was flushed to every scanout since. A guest that draws into what it shows knows
  *    what it does, and is not kept from it;
  *  - not for a display that keeps buffers (a host compositor may): after BN_RELEASE_MS since the newest
- *    frame went there it is not waited for, for some frames, and more of them each time.
+ *    frame went there it is not waited for, for some frames, and more of them each time;
+ *  - not for a display that is much slower than another one that the guest draws for with GL: it
+ *    would slow that one down. There the picture may tear.
  *
  * It has no grant meanwhile and asks for none: the wait is the display's, not the scheduler's.
+ *
+ * What is copied for its display does not wait for that: a picture of it may wait for the frame before,
+ * and be copied when the next one is begun, but then it is that of a guest that runs ahead.
  *
  * 2D resources are not looked at. Their flush is answered when the display shows it, and Linux fences
  * and awaits it before it copies the next picture: the guest knows. */
@@ -35,6 +41,8 @@
 
 static bool on_its_way(const struct bn_device *dev, const struct bn_resource *res)
 {
+	if (res->buffer_id == 0 && res->export_tried)
+		return false; /* it is copied */
 	if (res->shown.seq != 0 || res->shown.drawing > 0)
 		return true;
 	for (unsigned i = 0; i < dev->config.num_scanouts; i++) {
@@ -56,12 +64,32 @@ static bool superseded(const struct bn_device *dev, const struct bn_resource *re
 	return true;
 }
 
+static bool in_use(const struct bn_device *dev, unsigned index)
+{
+	const struct bn_resource *res = bn_resource_get(dev, dev->scanout[index].res_id);
+
+	return res && res->is_3d;
+}
+
+/* Whether the guest draws for another display that is much faster. */
+static bool slows(const struct bn_device *dev, unsigned index)
+{
+	uint64_t mhz = dev->displays.display[index].refresh_mhz;
+
+	for (unsigned i = 0; i < dev->config.num_scanouts; i++) {
+		if (dev->displays.display[i].refresh_mhz * 3ull > mhz * 4 && in_use(dev, i))
+			return true;
+	}
+	return false;
+}
+
 static bool patient(const struct bn_device *dev, const struct bn_resource *res)
 {
 	for (unsigned i = 0; i < dev->config.num_scanouts; i++) {
 		const struct bn_scanout *so = &dev->scanout[i];
 
-		if ((res->shown.scanouts & 1u << i) && so->number < so->patience_number)
+		if ((res->shown.scanouts & 1u << i) &&
+			(so->number < so->patience_number || slows(dev, i)))
 			return false;
 	}
 	return !res->shown.given_up;

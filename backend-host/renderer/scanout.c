@@ -223,6 +223,7 @@ static bool ready_copy(struct bn_device *dev, unsigned index, struct bn_resource
 	if (!read_back(dev, so, res, slot))
 		return false;
 	slot->busy = true;
+	so->sent_serial = res->serial;
 	frame_send(dev, index, slot->buffer_id, &so->ready.src, so->ready.number,
 		so->ready.flush_ns, &so->ready.took);
 	return true;
@@ -243,6 +244,7 @@ static void ready_send(struct bn_device *dev, unsigned index)
 	announce_3d(dev, res);
 	if (res->buffer_id != 0) {
 		so->ready.valid = false;
+		so->sent_serial = res->serial;
 		bn_stat_add(&dev->stats->zero_copy_frames, 1);
 		frame_send(dev, index, res->buffer_id, &so->ready.src, so->ready.number,
 			so->ready.flush_ns, &so->ready.took);
@@ -384,6 +386,7 @@ static void flush_2d(struct bn_device *dev, unsigned index, struct bn_resource *
 	so->flushed_serial = res->serial;
 	bn_rect_join(&so->damage, r);
 	announce_2d(dev, res);
+	so->sent_serial = res->serial;
 	bn_stat_add(&dev->stats->zero_copy_frames, 1);
 	frame_send(dev, index, res->buffer_id, &so->src, number, now, &nothing);
 }
@@ -459,6 +462,9 @@ void bn_scanout_forget(struct bn_device *dev, struct bn_resource *res)
 			so->ready.valid = false;
 			flushes_over(dev, i, so->ready.number);
 		}
+		/* Its picture never comes, and takes no place. */
+		if (so->newest_serial == res->serial && so->sent_serial != res->serial)
+			so->newest_serial = so->sent_serial;
 	}
 	buffer_gone(dev, res);
 	bn_release_forget(res);

@@ -66,7 +66,13 @@ static void set_scanout(struct sim_app *app, uint32_t id)
 	SEND(app, c, false);
 }
 
-static uint64_t submit(struct sim_app *app)
+/* Of the frame that was begun last, or is about to be. */
+static uint32_t buffer_of(const struct sim_app *app, uint64_t frame)
+{
+	return app->buffers ? app->first_res + (uint32_t)(frame % app->buffers) : 0;
+}
+
+static uint64_t submit(struct sim_app *app, uint64_t frame)
 {
 	struct virtio_gpu_cmd_submit c = {
 		.hdr = header(app, VIRTIO_GPU_CMD_SUBMIT_3D),
@@ -74,13 +80,13 @@ static uint64_t submit(struct sim_app *app)
 	};
 	uint32_t words[GPU_STREAM_WORDS];
 
-	gpu_stream(words, sim_within(&app->random, app->gpu));
+	gpu_stream(words, buffer_of(app, frame), sim_within(&app->random, app->gpu));
 	return sim_vm_send(app->vm, &c, sizeof(c), words, sizeof(words), true);
 }
 
 static uint64_t flush(struct sim_app *app)
 {
-	uint32_t id = app->first_res + (uint32_t)(app->frames % app->buffers);
+	uint32_t id = buffer_of(app, app->frames);
 	struct virtio_gpu_transfer_to_host_2d t = {
 		.hdr = {.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D},
 		.r = {0, 0, SIZE, SIZE},
@@ -136,7 +142,7 @@ static void finish_frame(struct sim_app *app)
 {
 	uint64_t before = app->last_fence;
 
-	app->last_fence = submit(app);
+	app->last_fence = submit(app, app->frames);
 	if (app->throttle == APP_WORKER)
 		wait_for(app, app->last_fence, next_frame);
 	else
@@ -156,7 +162,7 @@ static void draw(void *data, uint64_t generation)
 	if (generation != app->generation)
 		return;
 	if (app->throttle == APP_MIDDLE && !app->middle) {
-		wait_for(app, submit(app), second_half);
+		wait_for(app, submit(app, app->frames + 1), second_half);
 		return;
 	}
 	app->middle = false;
@@ -209,7 +215,7 @@ static void buffer_destroy(struct sim_app *app, uint32_t id)
 
 void sim_app_new_buffer(struct sim_app *app)
 {
-	uint32_t id = app->first_res + (uint32_t)(app->frames % app->buffers);
+	uint32_t id = buffer_of(app, app->frames);
 
 	if (app->buffers > 1)
 		set_scanout(app, app->first_res + (uint32_t)((app->frames + 1) % app->buffers));

@@ -8,10 +8,18 @@
 
 #define SIZE 16u /* of every resource, both ways */
 
-void gpu_stream(uint32_t words[GPU_STREAM_WORDS], uint64_t ns)
+/* virglrenderer's RESOURCE_COPY_REGION: the resource it writes to comes first. Where from is nothing
+ * that anybody looks at. */
+#define COPY_REGION (17u | (GPU_STREAM_WORDS - 1) << 16)
+#define NS 8u
+
+void gpu_stream(uint32_t words[GPU_STREAM_WORDS], uint32_t res_id, uint64_t ns)
 {
-	words[0] = (uint32_t)ns;
-	words[1] = (uint32_t)(ns >> 32);
+	memset(words, 0, GPU_STREAM_WORDS * sizeof(words[0]));
+	words[0] = COPY_REGION;
+	words[1] = res_id;
+	words[NS] = (uint32_t)ns;
+	words[NS + 1] = (uint32_t)(ns >> 32);
 }
 
 static uint64_t max_u64(uint64_t a, uint64_t b)
@@ -36,7 +44,8 @@ int bn_gl_submit(struct bn_gl *gl, uint32_t ctx_id, void *buf, uint32_t ndwords)
 	if (ndwords != GPU_STREAM_WORDS || ctx_id >= GPU_CONTEXTS)
 		return -EINVAL;
 	memcpy(words, buf, sizeof(words));
-	*busy = max_u64(*busy, sim_now()) + (words[0] | (uint64_t)words[1] << 32);
+	gl->draws(gl->data, words[1]);
+	*busy = max_u64(*busy, sim_now()) + (words[NS] | (uint64_t)words[NS + 1] << 32);
 	return 0;
 }
 

@@ -18,6 +18,7 @@ struct bn_gl {
 	enum gpu_engine engine;
 	bool can_export;
 	struct bn_gl_listener listener;
+	void (*draws)(void *data, uint32_t res_id); /* a stream was begun that draws into it */
 	void *data;
 	uint64_t busy_until[GPU_CONTEXTS]; /* by context id */
 	uint64_t reported_until;
@@ -25,8 +26,8 @@ struct bn_gl {
 	unsigned contexts, resources;   /* alive */
 };
 
-/* A command stream that keeps the GPU busy for ns: two words. */
-#define GPU_STREAM_WORDS 2u
-void gpu_stream(uint32_t words[GPU_STREAM_WORDS], uint64_t ns);
+/* A command stream that keeps the GPU busy for ns and draws into a resource (0: none): one command. */
+#define GPU_STREAM_WORDS 14u
+void gpu_stream(uint32_t words[GPU_STREAM_WORDS], uint32_t res_id, uint64_t ns);
 
 #endif

@@ -34,8 +34,8 @@ static void vm_init(struct sim_vm *vm, struct sim_vm_config config, uint64_t str
 	vm->data = vm;
 }
 
-static struct sim_app *app_add(struct sim_vm *vm, enum app_throttle throttle, uint32_t ctx_id,
-	struct sim_range cpu, struct sim_range gpu)
+static struct sim_app *app_add_with(struct sim_vm *vm, enum app_throttle throttle, uint32_t ctx_id,
+	struct sim_range cpu, struct sim_range gpu, unsigned buffers)
 {
 	struct sim_app *app = &apps[napps];
 
@@ -44,7 +44,7 @@ static struct sim_app *app_add(struct sim_vm *vm, enum app_throttle throttle, ui
 		.random = sim_random(1000 + napps + vm->random.state % 97),
 		.throttle = throttle,
 		.ctx_id = ctx_id,
-		.buffers = throttle == APP_WORKER ? 0 : 1 + (unsigned)sim_below(&dice, 4),
+		.buffers = buffers,
 		.first_res = 1 + napps * APP_BUFFERS_MAX,
 		.cpu = cpu,
 		.gpu = gpu,
@@ -52,6 +52,14 @@ static struct sim_app *app_add(struct sim_vm *vm, enum app_throttle throttle, ui
 	napps++;
 	sim_app_start(app);
 	return app;
+}
+
+static struct sim_app *app_add(struct sim_vm *vm, enum app_throttle throttle, uint32_t ctx_id,
+	struct sim_range cpu, struct sim_range gpu)
+{
+	unsigned buffers = throttle == APP_WORKER ? 0 : 1 + (unsigned)sim_below(&dice, 4);
+
+	return app_add_with(vm, throttle, ctx_id, cpu, gpu, buffers);
 }
 
 static void run(uint64_t ns)
@@ -213,6 +221,12 @@ static void slow_but_no_slower(uint32_t mhz, uint64_t cpu, uint64_t gpu)
 	vm_init(&vm, some_config(&output), mhz);
 	app = app_add(&vm, APP_MESA, 1, (struct sim_range){cpu, cpu}, (struct sim_range){gpu, gpu});
 	run(60 * S);
+	/* Two buffers without a copy: the GPU begins when a display lets go of the other one. */
+	if (vm.config.export && app->buffers == 2) {
+		gpu += period(mhz) + 200 * US;
+		gpu -= gpu % period(mhz);
+		slowest = cpu > gpu ? cpu : gpu;
+	}
 	SIM_CHECK(app->frames >= 60 * S / (slowest + slowest / 20 + 200 * US),
 		"%llu frames with %llu + %llu us at %u mHz", (unsigned long long)app->frames,
 		(unsigned long long)(cpu / US), (unsigned long long)(gpu / US), mhz);
@@ -256,8 +270,17 @@ static void worker(uint32_t mhz, struct sim_vm_config config)
 			(unsigned long long)(vm.lag_max[2] / US));
 	if (config.rings)
 		check_in_step(&vm, 0, mhz, 20 * S, "beside off-screen work");
-	SIM_CHECK(apps[1].frames > 20 * S / period(mhz) * 4, "off-screen: %llu rounds",
-		(unsigned long long)apps[1].frames);
+	/* Without a copy the control queue waits for the display when the guest runs out of buffers:
+	 * it is one frame ahead at most, or more if the worker's fences let its own out. */
+	bool waits = config.export && apps[0].buffers > 1 &&
+		     (!config.rings || apps[0].buffers < 4);
+	/* Until the first export fails it is not known that there are copies. */
+	SIM_CHECK(waits || !config.export || vm.stats.release_waits == 0, "%llu waits for the display, %u buffers",
+		(unsigned long long)vm.stats.release_waits, apps[0].buffers);
+	SIM_CHECK(!waits || apps[0].buffers > 2 || vm.stats.release_waits > 1000, "no waits");
+	SIM_CHECK(vm.stats.release_timeouts == 0, "waited in vain");
+	SIM_CHECK(apps[1].frames > 20 * S / period(mhz) * (waits ? 9 : 40) / 10,
+		"off-screen: %llu rounds", (unsigned long long)apps[1].frames);
 	clear_stage(&vm, &output);
 }
 
@@ -373,6 +396,37 @@ static void test_two_scanouts(void)
 		sim_output_finish(&output[1]);
 		close_stage();
 	}
+	sim_settle();
+}
+
+/* The same without copies: a slow display does not slow a fast one, whose buffers are waited for. */
+static void test_two_rates(void)
+{
+	struct sim_output output[2];
+	struct sim_vm_config config = {
+		.outputs = {&output[0], &output[1]}, .rings = true, .export = true};
+	struct sim_vm vm;
+
+	sim_output_init(&output[0], loop, 60000, false);
+	sim_output_init(&output[1], loop, 144000, false);
+	config.engine = GPU_PARALLEL;
+	vm_init(&vm, config, 9);
+	for (unsigned i = 0; i < 2; i++) {
+		struct sim_range time = share(144000, 40);
+
+		app_add_with(&vm, APP_MESA, 1 + i, time, time, 2)->scanout = i;
+	}
+	vm.tears = 1u << 0;
+	run(60 * S);
+	check_in_step(&vm, 0, 60000, 60 * S, "slow display");
+	check_in_step(&vm, 1, 144000, 60 * S, "fast display");
+	SIM_CHECK(vm.stats.release_waits > 1000 && vm.stats.release_timeouts == 0, "%llu waits",
+		(unsigned long long)vm.stats.release_waits);
+	stop_apps();
+	sim_vm_finish(&vm);
+	for (unsigned i = 0; i < 2; i++)
+		sim_output_finish(&output[i]);
+	close_stage();
 	sim_settle();
 }
 
@@ -513,6 +567,7 @@ int main(void)
 		{"free running", test_free},
 		{"two VMs, two rates", test_two_vms},
 		{"two displays of one VM", test_two_scanouts},
+		{"two rates without copies", test_two_rates},
 		{"changes in mid-frame", test_disturbed},
 		{"late wake-ups", test_late},
 		{"a million frames", test_enough},

@@ -77,8 +77,11 @@ static uint64_t arrival(struct sim_vm *vm, enum way way)
 	return at;
 }
 
+static void go_on(struct sim_vm *vm);
+
 static void tend(struct sim_vm *vm)
 {
+	go_on(vm);
 	for (unsigned i = 0; i < VM_SCANOUTS; i++) {
 		const struct bn_scanout *so = &vm->dev->scanout[i];
 		uint64_t backlog = so->number - so->presented;
@@ -94,6 +97,7 @@ static void tend(struct sim_vm *vm)
 
 struct sim_request {
 	struct bn_vq_request request; /* first: it is what the device hands back */
+	struct wl_list link;          /* sim_vm.backlog, if it waits there */
 	struct sim_vm *vm;
 	unsigned epoch;
 	struct iovec out, in;
@@ -105,6 +109,41 @@ struct sim_request {
 	unsigned char cmd[];
 };
 
+static void note_flush(struct sim_vm *vm, const struct virtio_gpu_resource_flush *c)
+{
+	if (c->hdr.type != VIRTIO_GPU_CMD_RESOURCE_FLUSH || c->resource_id >= SIM_PICTURES)
+		return;
+	vm->pictures[c->resource_id].spoilt = false;
+	for (unsigned i = 0; i < VM_SCANOUTS; i++) {
+		if (vm->dev->scanout[i].res_id == c->resource_id)
+			vm->newest[i] = c->resource_id;
+	}
+}
+
+static void note_unref(struct sim_vm *vm, const struct virtio_gpu_resource_unref *c)
+{
+	if (c->hdr.type != VIRTIO_GPU_CMD_RESOURCE_UNREF || c->resource_id >= SIM_PICTURES)
+		return;
+	vm->pictures[c->resource_id] = (struct sim_picture){0};
+	for (unsigned i = 0; i < VM_SCANOUTS; i++) {
+		bool sent = vm->sent_res[i] == c->resource_id;
+
+		if (sent)
+			vm->sent_res[i] = UINT32_MAX; /* no other one has that number */
+		if (vm->newest[i] == c->resource_id)
+			vm->newest[i] = vm->sent_res[i];
+	}
+}
+
+static void execute(struct sim_vm *vm, struct sim_request *req)
+{
+	req->waiting = true;
+	vm->sent++;
+	note_flush(vm, (const void *)req->cmd);
+	note_unref(vm, (const void *)req->cmd);
+	bn_device_execute(vm->dev, &req->request, false);
+}
+
 static void handle_execute(void *data, uint64_t arg)
 {
 	struct sim_request *req = data;
@@ -114,10 +153,77 @@ static void handle_execute(void *data, uint64_t arg)
 		free(req);
 		return;
 	}
-	req->waiting = true;
-	vm->sent++;
-	bn_device_execute(vm->dev, &req->request, false);
+	wl_list_insert(vm->backlog.prev, &req->link);
 	tend(vm);
+}
+
+static void handle_overdue(void *data, uint64_t number)
+{
+	struct sim_vm *vm = data;
+
+	if (vm->dev && number == bn_release_waiting(vm->dev) && bn_release_overdue(vm->dev))
+		sim_at(sim_now() + BN_RELEASE_MS * MS, handle_overdue, vm, number);
+	if (vm->dev)
+		tend(vm);
+}
+
+/* What the ring thread does. */
+static void go_on(struct sim_vm *vm)
+{
+	struct sim_request *req, *next;
+	uint64_t number;
+
+	if (bn_device_parked(vm->dev) && bn_release_over(vm->dev))
+		bn_device_resume(vm->dev);
+	wl_list_for_each_safe(req, next, &vm->backlog, link)
+	{
+		if (bn_device_parked(vm->dev))
+			break;
+		wl_list_remove(&req->link);
+		execute(vm, req);
+	}
+	number = bn_release_waiting(vm->dev);
+	if (number == 0 || number == vm->wait)
+		return;
+	vm->wait = number;
+	sim_at(sim_now() + BN_RELEASE_MS * MS, handle_overdue, vm, number);
+}
+
+/* ---- what displays show ---- */
+
+static void handle_draws(void *data, uint32_t id)
+{
+	struct sim_vm *vm = data;
+
+	if (id == 0 || id >= SIM_PICTURES || id == vm->newest[0] || id == vm->newest[1])
+		return;
+	SIM_CHECK(vm->pictures[id].seq == 0 || vm->draining ||
+			  (vm->tears & 1u << vm->pictures[id].scanout),
+		"resource %u drawn into while shown", id);
+	vm->pictures[id].spoilt = !vm->tears && !vm->draining;
+}
+
+static void note_frame(struct sim_vm *vm, const struct bn_link_frame *frame)
+{
+	for (uint32_t id = 1; id < SIM_PICTURES && frame->buffer; id++) {
+		const struct bn_resource *res = bn_resource_get(vm->dev, id);
+
+		if (!res || res->buffer_id != frame->buffer)
+			continue;
+		SIM_CHECK(!vm->pictures[id].spoilt || vm->draining, "resource %u shown half drawn", id);
+		vm->pictures[id].buffer = frame->buffer;
+		vm->pictures[id].seq = frame->seq;
+		vm->pictures[id].scanout = frame->scanout;
+		vm->sent_res[frame->scanout] = id;
+	}
+}
+
+static void note_release(struct sim_vm *vm, uint64_t buffer, uint64_t seq)
+{
+	for (uint32_t id = 1; id < SIM_PICTURES; id++) {
+		if (vm->pictures[id].buffer == buffer && vm->pictures[id].seq <= seq)
+			vm->pictures[id].seq = 0;
+	}
 }
 
 static void handle_signal(void *data, uint64_t arg)
@@ -148,8 +254,10 @@ static void handle_answer(void *data, struct bn_vq_request *request, uint32_t wr
 	SIM_CHECK(req->waiting, "answered without a question");
 	req->waiting = false;
 	vm->answered++;
-	SIM_CHECK(
-		req->resp.hdr.type == VIRTIO_GPU_RESP_OK_NODATA, "answer 0x%x", req->resp.hdr.type);
+	/* What waits for a display is not executed any more when the device is reset. */
+	SIM_CHECK(req->resp.hdr.type == VIRTIO_GPU_RESP_OK_NODATA ||
+			  (vm->resetting && req->resp.hdr.type == VIRTIO_GPU_RESP_ERR_UNSPEC),
+		"answer 0x%x", req->resp.hdr.type);
 	if (!req->fenced) {
 		SIM_CHECK(
 			!(req->resp.hdr.flags & VIRTIO_GPU_FLAG_FENCE), "a fence nobody asked for");
@@ -268,6 +376,10 @@ static void handle_device_send(
 	struct message *msg = message_create(vm, type, payload, size);
 
 	vm->frames_sent += type == BN_LINK_FRAME && msg->payload.frame.buffer != 0;
+	if (type == BN_LINK_FRAME)
+		note_frame(vm, &msg->payload.frame);
+	else if (type == BN_LINK_BUFFER_GONE)
+		note_release(vm, msg->payload.u64.value, UINT64_MAX);
 	if (nfds > 0)
 		msg->fd = bn_fd_dup(fds[0]);
 	if (type == BN_LINK_BUFFER_NEW) {
@@ -330,8 +442,12 @@ static void handle_frames_send(void *data, enum bn_link_type type, const void *p
 {
 	struct sim_vm *vm = data;
 
+	const struct bn_link_release *released = payload;
+
 	if (type == BN_LINK_PRESENTED)
 		see(vm, payload);
+	else
+		note_release(vm, released->buffer, released->seq);
 	sim_at(arrival(vm, TO_RENDERER), handle_to_renderer,
 		message_create(vm, type, payload, size), 0);
 }
@@ -374,16 +490,21 @@ void sim_vm_init(struct sim_vm *vm, const struct sim_vm_config *config, uint64_t
 	memset(vm, 0, sizeof(*vm));
 	vm->config = *config;
 	vm->random = sim_random(stream);
+	wl_list_init(&vm->backlog);
 	vm->gpu = (struct bn_gl){
 		.engine = config->engine,
 		.can_export = config->export,
 		.listener = {.fence = handle_fence},
+		.draws = handle_draws,
 		.data = vm,
 	};
 	memory_init(vm);
 	device.mem = vm->mem;
 	CU_ASSERT_EQUAL_FATAL(bn_device_create(&vm->dev, &device), 0);
 	bn_device_set_gl(vm->dev, &vm->gpu);
+	for (unsigned i = 0; i < VM_SCANOUTS; i++)
+		vm->dev->displays.display[i].refresh_mhz =
+			config->outputs[i] ? config->outputs[i]->output->config.refresh_mhz : 0;
 	vm->dev->features = config->rings ? 1ull << VIRTIO_GPU_F_CONTEXT_INIT : 0;
 	bn_monitor_init(&vm->monitor);
 	for (unsigned i = 0; i < VM_SCANOUTS; i++)
@@ -397,15 +518,29 @@ void sim_vm_drain(struct sim_vm *vm, bool on)
 	vm->draining = on;
 	bn_frames_set_draining(vm->frames, on);
 	bn_fences_ignore_displays(vm->dev->fences, on);
+	tend(vm);
+}
+
+static void backlog_drop(struct sim_vm *vm)
+{
+	struct sim_request *req, *next;
+
+	wl_list_for_each_safe(req, next, &vm->backlog, link) free(req);
+	wl_list_init(&vm->backlog);
 }
 
 void sim_vm_reset(struct sim_vm *vm)
 {
+	vm->resetting = true;
 	bn_device_reset(vm->dev);
+	vm->resetting = false;
 	SIM_CHECK(vm->sent == vm->answered, "%llu of %llu answered after a reset",
 		(unsigned long long)vm->answered, (unsigned long long)vm->sent);
 	SIM_CHECK(vm->stats.fences_pending == 0, "fences at the GPU after a reset");
 	vm->epoch++;
+	backlog_drop(vm);
+	memset(vm->newest, 0, sizeof(vm->newest));
+	memset(vm->pictures, 0, sizeof(vm->pictures));
 	memset(vm->timeline, 0, sizeof(vm->timeline));
 	tend(vm);
 }
@@ -419,5 +554,6 @@ void sim_vm_finish(struct sim_vm *vm)
 	SIM_CHECK(bn_frames_buffers(vm->frames) == 0, "buffers left at the daemon");
 	bn_frames_destroy(vm->frames);
 	bn_device_destroy(vm->dev);
+	vm->dev = NULL; /* a time-out may be under way */
 	bn_guest_memory_destroy(vm->mem);
 }

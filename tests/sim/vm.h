@@ -4,7 +4,8 @@
  *
  * Checked always: each request is answered once, with OK and its own fence, in the order of its
  * timeline; each present lies on the output's grid, which is computed here anew from its origin;
- * presents never go back. */
+ * presents never go back; nothing is drawn into what a display shows, or will show, without a copy,
+ * once the guest has flushed another picture there. */
 #ifndef BN_TESTS_SIM_VM_H
 #define BN_TESTS_SIM_VM_H
 
@@ -49,6 +50,14 @@ struct sim_seen {
 	unsigned backlog_max;       /* the most flushes taken and not presented */
 };
 
+#define SIM_PICTURES 64u
+/* A resource, by its id. */
+struct sim_picture {
+	uint64_t buffer, seq; /* of the newest frame that showed it itself; seq 0: it is let go */
+	unsigned scanout;     /* of that frame */
+	bool spoilt;          /* drawn into after the guest had flushed another one */
+};
+
 struct sim_vm {
 	struct sim_vm_config config;
 	struct sim_random random;
@@ -68,7 +77,14 @@ struct sim_vm {
 	uint64_t lag_max[GPU_CONTEXTS]; /* from GPU done to answered, by context */
 	uint64_t frames_sent;           /* FRAME messages with a picture */
 	uint64_t digest;                /* of all presents */
+	bool resetting;
+	unsigned tears; /* bits of scanouts that nobody waits for: on them a picture may tear */
 	bool draining;                  /* the daemon answers at once: presents are on no grid */
+	struct wl_list backlog; /* sim_request.link: what the device has not taken while it is parked */
+	uint64_t wait;          /* for a display, that a time-out was set for */
+	struct sim_picture pictures[SIM_PICTURES];
+	uint32_t newest[VM_SCANOUTS]; /* resource flushed last, if that is shown some day */
+	uint32_t sent_res[VM_SCANOUTS];
 	unsigned epoch; /* raised by a reset: what is under way belongs to the driver before */
 	void (*signalled)(void *data);
 	void *data;

@@ -183,25 +183,50 @@ static void test_not_drawn(void)
 	teardown();
 }
 
-/* Copies are free when they are made, or never will be. */
+/* What is copied is free. */
 static void test_read_back(void)
 {
-	screen(3);
+	screen(2);
 	gl.can_export = false;
-	flip(0, 1);
+	show(1);
+	CU_ASSERT_EQUAL(gl.read_backs, 1);
+	CU_ASSERT_TRUE(draw(2));
+	show(2);
+	CU_ASSERT_TRUE(draw(1));
+	presented(0, frame.seq);
+	CU_ASSERT_EQUAL(gl.read_backs, 2);
+	CU_ASSERT_TRUE(draw(2));
+	CU_ASSERT_EQUAL(stats.release_waits, 0);
+	teardown();
+}
+
+/* The flush of 2 comes to nothing: 1 stays on display, and nobody would ever let go of it. */
+static void test_no_successor(void)
+{
+	screen(2);
+	show(1);
+	presented(0, frame.seq);
 	flip(0, 2);
+	IS(scanout(0, 1, 0, 0, 64, 64), OK);
+	IS(unref(2), OK);
+	CU_ASSERT_TRUE(draw(1));
+	gpu_finish();
+	CU_ASSERT_EQUAL(stats.release_waits, 0);
+	teardown();
+}
+
+/* A slow display does not slow a fast one. */
+static void test_rates(void)
+{
+	screen(3);
+	dev->displays.display[1].refresh_mhz = 90000;
+	show(1);
+	presented(0, frame.seq);
+	show(2);
+	IS(scanout(1, 3, 0, 0, 64, 64), OK);
+	CU_ASSERT_TRUE(draw(1));
+	dev->displays.display[1].refresh_mhz = 75000;
 	CU_ASSERT_FALSE(draw(1));
-	gpu_finish();
-	CU_ASSERT_EQUAL(gl.read_backs, 1);
-	CU_ASSERT_FALSE(turn());
-	CU_ASSERT_EQUAL(gl.submits, 1);
-	/* 2 waits for 1 to be shown, and 3 takes its place. */
-	flip(0, 3);
-	CU_ASSERT_FALSE(draw(2));
-	gpu_finish();
-	CU_ASSERT_EQUAL(gl.read_backs, 1);
-	CU_ASSERT_FALSE(turn());
-	CU_ASSERT_EQUAL(gl.submits, 2);
 	teardown();
 }
 
@@ -467,6 +492,8 @@ int main(void)
 		{"a frame ahead", test_ahead},
 		{"two frames ahead", test_not_drawn},
 		{"read back", test_read_back},
+		{"no successor", test_no_successor},
+		{"two rates", test_rates},
 		{"releases that cross frames", test_crossing},
 		{"two displays", test_two_displays},
 		{"a display that is off", test_off},
