@@ -26,6 +26,9 @@
  * back until the first was shown, and from there on each display refresh lets out one fence,
  * hence one frame.
  *
+ * This holds answers, not work. What may not be drawn yet, because a display shows the buffer
+ * itself, waits before it is executed: release.c.
+ *
  * The hold is soft. A context that draws for several displays waits for whichever comes first: a
  * slow display must not slow a fast one. And when a later answer of the same timeline is ready
  * and not held (another context; a guest without ring indices has one timeline for all),

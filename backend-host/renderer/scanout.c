@@ -8,7 +8,10 @@
  *
  * A finished GL picture waits, in `ready`, while the one before it on that scanout is not presented
  * yet (fence.c says what that is good for), or while all slots of the pool are with the daemon. One
- * waits at most: the newest, which speaks for those it replaced. */
+ * waits at most: the newest, which speaks for those it replaced.
+ *
+ * A picture that leaves without a copy is the guest's own buffer. From its flush until the daemon's
+ * RELEASE the guest does not draw into it, once it has gone on to another one: release.c. */
 #include <drm_fourcc.h>
 #include <stdlib.h>
 #include <string.h>
