@@ -149,7 +149,7 @@ static void test_sizes(void)
 	}
 }
 
-static void clear(uint32_t surface, uint32_t res, uint32_t colour)
+static struct tg_request *clear_async(uint32_t surface, uint32_t res, uint32_t colour)
 {
 	uint32_t words[WORDS] __attribute__((aligned(8)));
 	struct bn_virgl_stream s;
@@ -162,7 +162,12 @@ static void clear(uint32_t surface, uint32_t res, uint32_t colour)
 	bn_virgl_set_viewport(&s, W, H);
 	bn_virgl_clear(&s, rgba);
 	CU_ASSERT_FALSE(s.overflow);
-	E2E_OK(tg_submit_3d(&vm, 1, s.words, s.count * 4));
+	return tg_submit_3d_async(&vm, 1, -1, s.words, s.count * 4);
+}
+
+static void clear(uint32_t surface, uint32_t res, uint32_t colour)
+{
+	E2E_OK(tg_finish(clear_async(surface, res, colour), NULL, 0));
 }
 
 /* The service closes a control connection a moment after its answer. */
@@ -202,6 +207,52 @@ static void test_flips(void)
 	}
 	CU_ASSERT_EQUAL(daemon_fds(), fds);
 	expect_frames(&before, FLIPS);
+	E2E_OK(tg_unref(&vm, RES));
+	E2E_OK(tg_unref(&vm, RES + 1));
+	tg_image_finish(&image);
+}
+
+#define FRAMES 100u
+
+/* The display's one colour, without alpha. */
+static uint32_t shown_colour(void)
+{
+	uint32_t w = 0, h = 0, different = 0;
+	uint32_t *pixels = e2e_screenshot(&e, "paced", &w, &h);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pixels);
+	uint32_t colour = pixels[0] & 0xffffff;
+	for (uint32_t i = 0; i < w * h; i++)
+		different += (pixels[i] & 0xffffff) != colour;
+	CU_ASSERT_EQUAL(different, 0);
+	free(pixels);
+	return colour;
+}
+
+/* As Linux before 7: a flip is over when it was asked for, and the next frame is drawn into the buffer before, which is on
+ * display until the vblank. No frame may be seen before it is flushed, nor part of one. */
+static void test_run_ahead(void)
+{
+	struct tg_request *shown = NULL, *drawn;
+	struct tg_image image;
+	struct counts before = count();
+	CU_ASSERT_EQUAL_FATAL(tg_image_init(&image, &vm, -1, W, H), 0);
+	for (uint32_t i = 0; i < 2; i++)
+		create(&image, RES + i, BN_VIRGL_FORMAT_B8G8R8A8, BN_VIRGL_RESOURCE_Y_0_TOP);
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		uint32_t colour = 0x010203 * (i % 80 + 1);
+		drawn = clear_async(101 + i % 2, i < 2 ? RES + i : 0, colour);
+		if (i > 1)
+			CU_ASSERT_NOT_EQUAL(shown_colour(), colour);
+		E2E_OK(tg_finish(drawn, NULL, 0));
+		if (shown)
+			E2E_OK(tg_finish(shown, NULL, 0));
+		E2E_OK(tg_set_scanout(&vm, 0, RES + i % 2, tg_rect(0, 0, W, H)));
+		shown = tg_flush_async(&vm, RES + i % 2, tg_rect(0, 0, W, H));
+	}
+	E2E_OK(tg_finish(shown, NULL, 0));
+	expect_frames(&before, FRAMES);
+	CU_ASSERT_TRUE(e2e_vm_int(&e, "gl", "release_waits") > FRAMES / 2);
+	CU_ASSERT_EQUAL(e2e_vm_int(&e, "gl", "release_timeouts"), 0);
 	E2E_OK(tg_unref(&vm, RES));
 	E2E_OK(tg_unref(&vm, RES + 1));
 	tg_image_finish(&image);
@@ -269,6 +320,7 @@ int main(void)
 		{"formats and directions", test_formats},
 		{"padded rows, parts", test_sizes},
 		{"two buffers in turn", test_flips},
+		{"two buffers, ahead of the display", test_run_ahead},
 		{"buffers come and go", test_no_leak},
 		{"too large for udmabuf", test_too_large},
 		{"service stops", stop},
