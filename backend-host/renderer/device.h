@@ -130,7 +130,7 @@ struct bn_scanout {
 	uint64_t sent_serial;   /* of the resource in the frame sent last */
 	/* Its display kept a buffer for too long: it is not waited for again before this flush … */
 	uint64_t patience_number;
-	uint32_t impatience; /* … which is so many after that; doubled and more each time */
+	uint32_t impatience; /* … which was so many after the last; more each time */
 	struct bn_ready ready;
 	struct virtio_gpu_rect damage; /* since the last frame sent */
 	struct {
@@ -194,7 +194,7 @@ union bn_cmd_body {
 	struct virtio_gpu_set_scanout set_scanout;
 };
 
-/* A command that waits for the gate (park.c). */
+/* A command that waits for the gate, or for a display (park.c). */
 struct bn_parked {
 	bool on;
 	struct bn_cmd cmd;

@@ -1,6 +1,7 @@
-/* A command that waits for the gate, or for a display (release.c). Nothing is taken from the control ring meanwhile, so that
- * commands stay in their order; cursors, the link and fences go on. The handler is called again from
- * its beginning when that is over; what it must not do twice it looks up in cmd->resumed. */
+/* A command that waits for the gate, or for a display (release.c). Nothing is taken from the control
+ * ring meanwhile, so that commands stay in their order; cursors, the link and fences go on. The
+ * handler is called again from its beginning when that is over; what it must not do twice it looks up
+ * in cmd->resumed. */
 #include "common/log.h"
 #include "device.h"
 

@@ -1,9 +1,9 @@
 /* Pictures that a guest thinks are free, and a display still shows.
  *
- * Stock Linux tells its programs that a flip is over at once (6.12) or at the tick of a clock of its
- * own (6.19), and with it that the buffer before is theirs again. That is before the display of the
- * host has gone on to the new picture: it shows the old one until then, without a copy. With the usual
- * two buffers the next frame is drawn right there:
+ * Stock Linux tells its programs that a flip is over at once (6.12) or at the tick of a clock of
+ * its own (6.19), and with it that the buffer before is theirs again. That is before the display of
+ * the host has gone on to the new picture: it shows the old one until then, without a copy. With
+ * the usual two buffers the next frame is drawn right there:
  *
  *	guest    flush A │ draw B, flush B │ draw A …   A is free, the kernel says
  *	display     B   │        A         │ A           B is shown from the next vblank on
@@ -14,22 +14,22 @@
  * guards (a client's drawing, and the compositor's that shows it); and stock Linux has one timeline
  * for all contexts, on which nothing could be answered before it anyway. It waits
  *
- *  - for resources that are on their way to a display: flushed, and not drawn yet, or waiting for the
- *    frame before, or with the daemon, until that has let go of it on all outputs;
+ *  - for resources that are on their way to a display: flushed, and not drawn yet, or waiting for
+ *    the frame before, or with the daemon, until that has let go of it on all outputs;
  *  - if another one was flushed to every scanout since. A guest that draws into what it shows knows
  *    what it does, and is not kept from it;
- *  - not for a display that keeps buffers (a host compositor may): after BN_RELEASE_MS since the newest
- *    frame went there it is not waited for, for some frames, and more of them each time;
+ *  - not for a display that keeps buffers (a host compositor may): after BN_RELEASE_MS since the
+ *    newest frame went there it is not waited for, for some frames, and more of them each time;
  *  - not for a display that is much slower than another one that the guest draws for with GL: it
  *    would slow that one down. There the picture may tear.
  *
  * It has no grant meanwhile and asks for none: the wait is the display's, not the scheduler's.
  *
- * What is copied for its display does not wait for that: a picture of it may wait for the frame before,
- * and be copied when the next one is begun, but then it is that of a guest that runs ahead.
+ * What is copied for its display does not wait for that: a picture of it may wait for the frame
+ * before, and be copied when the next one is begun, but then it is that of a guest that runs ahead.
  *
- * 2D resources are not looked at. Their flush is answered when the display shows it, and Linux fences
- * and awaits it before it copies the next picture: the guest knows. */
+ * 2D resources are not looked at. Their flush is answered when the display shows it, and Linux
+ * fences and awaits it before it copies the next picture: the guest knows. */
 #include "common/log.h"
 #include "device.h"
 

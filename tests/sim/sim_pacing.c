@@ -275,7 +275,8 @@ static void worker(uint32_t mhz, struct sim_vm_config config)
 	bool waits = config.export && apps[0].buffers > 1 &&
 		     (!config.rings || apps[0].buffers < 4);
 	/* Until the first export fails it is not known that there are copies. */
-	SIM_CHECK(waits || !config.export || vm.stats.release_waits == 0, "%llu waits for the display, %u buffers",
+	SIM_CHECK(waits || !config.export || vm.stats.release_waits == 0,
+		"%llu waits for the display, %u buffers",
 		(unsigned long long)vm.stats.release_waits, apps[0].buffers);
 	SIM_CHECK(!waits || apps[0].buffers > 2 || vm.stats.release_waits > 1000, "no waits");
 	SIM_CHECK(vm.stats.release_timeouts == 0, "waited in vain");
@@ -399,7 +400,7 @@ static void test_two_scanouts(void)
 	sim_settle();
 }
 
-/* The same without copies: a slow display does not slow a fast one, whose buffers are waited for. */
+/* The same without copies: a slow display does not slow a fast one, which is waited for. */
 static void test_two_rates(void)
 {
 	struct sim_output output[2];

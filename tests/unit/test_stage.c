@@ -49,6 +49,9 @@ static void handle_send(void *data, enum bn_link_type type, const void *payload,
 		CU_ASSERT_TRUE(p->seq > answered[vm][p->scanout]);
 		answered[vm][p->scanout] = p->seq;
 	} else {
+		const struct bn_link_release *r = payload;
+		CU_ASSERT_TRUE(r->buffer >= 1 && r->buffer <= 3);
+		CU_ASSERT_TRUE(r->seq >= 1 && r->seq <= seq[vm]);
 		released[vm]++;
 	}
 }

@@ -138,7 +138,8 @@ static void test_sub_contexts(void)
 	bn_walk_end();
 }
 
-static uint32_t written_by(uint32_t cmd, uint32_t length, unsigned at, uint32_t flag_at, uint32_t flag)
+static uint32_t written_by(
+	uint32_t cmd, uint32_t length, unsigned at, uint32_t flag_at, uint32_t flag)
 {
 	uint32_t *w = bn_walk_put(cmd, 0, length);
 
