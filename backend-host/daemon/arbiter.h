@@ -26,7 +26,7 @@ enum bn_arbiter_event_kind {
 	BN_ARBITER_TRIPPED,	/* a batch ran longer than the VM's watchdog: context lost */
 	BN_ARBITER_STUCK,	/* … and did not end after that either: the renderer must be replaced */
 	BN_ARBITER_QUARANTINED,
-	BN_ARBITER_IGNORES,	/* it used the GPU without a grant: held back */
+	BN_ARBITER_IGNORES,	/* it used the GPU without a grant, or kept a grant: held back */
 	/* It holds a grant and neither works nor gives it back: the grant is taken away. STUCK
 	 * follows when it stays so for two seconds while others are there. */
 	BN_ARBITER_SILENT,

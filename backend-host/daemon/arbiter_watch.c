@@ -224,8 +224,29 @@ static void watch_tripped(struct bn_arbiter *a, unsigned vm, uint64_t now)
 	}
 }
 
+/* Held back for a while, the longer the more often. limit_ns: what it was allowed of what it used; 0: nothing. */
+static void punish(
+	struct bn_arbiter *a, unsigned vm, uint64_t used_ns, uint64_t limit_ns, uint64_t now)
+{
+	struct bn_arbiter_vm_state *v = &a->vm[vm];
+	struct bn_arbiter_watch *w = &v->watch;
+	if (w->level == 0 || now - w->punished_ns > PUNISH_FORGOTTEN_NS)
+		w->level = 0;
+	if (w->level < PUNISH_LEVEL_MAX)
+		w->level++;
+	w->punished = true;
+	w->punished_ns = now;
+	w->punished_until_ns = now + (PUNISH_NS << (w->level - 1));
+	w->offences = w->burning = 0;
+	w->burnt_ns = 0;
+	w->started_max = bn_arbiter_page_started(v);
+	v->ignored++;
+	bn_arbiter_emit(a, BN_ARBITER_IGNORES, vm, now, used_ns, limit_ns);
+	bn_arbiter_update_hold(a, vm, now);
+}
+
 /* A page can claim new batches for ever; how long a grant lasts does not depend on its word. */
-static bool overdue(struct bn_arbiter *a, unsigned vm, uint64_t now)
+static bool overdue(struct bn_arbiter *a, unsigned vm, uint64_t *held_ns, uint64_t now)
 {
 	struct bn_arbiter_vm_state *v = &a->vm[vm];
 	struct bn_arbiter_watch *w = &v->watch;
@@ -243,8 +264,9 @@ static bool overdue(struct bn_arbiter *a, unsigned vm, uint64_t now)
 	uint64_t allowed = least(v->allow_ns, BN_NS_PER_S) + v->params.policy.ahead_max_ns +
 			   4 * bn_arbiter_watchdog(a, vm) + COMPILE_BATCH_NS;
 	uint64_t ran = since(now, begin);
-	if (a->config.software && v->cpu)
+	if (a->config.software && v->cpu && w->on)
 		ran = least(ran, cpu - w->hold_cpu_ns);
+	*held_ns = since(now, begin);
 	return ran > allowed;
 }
 
@@ -255,9 +277,15 @@ static void watch_batch(struct bn_arbiter *a, unsigned vm, uint64_t now)
 		watch_tripped(a, vm, now);
 		return;
 	}
-	if (overdue(a, vm, now) && w->on) {
-		uint64_t ran = since(now, a->vm[vm].granted_ns);
-		trip(a, vm, ran, bn_arbiter_watchdog(a, vm), now);
+	uint64_t held;
+	if (overdue(a, vm, &held, now)) {
+		if (w->on) {
+			trip(a, vm, held, bn_arbiter_watchdog(a, vm), now);
+		} else {
+			/* Every look found it between two batches: it says so. */
+			bn_arbiter_take(a, vm, now);
+			punish(a, vm, held, bn_arbiter_watchdog(a, vm), now);
+		}
 		return;
 	}
 	if (!w->on || w->limits_ns == 0)
@@ -294,7 +322,8 @@ static void watch_silence(struct bn_arbiter *a, unsigned vm, uint64_t now)
 	struct bn_arbiter_vm_state *v = &a->vm[vm];
 	struct bn_arbiter_watch *w = &v->watch;
 	const struct bn_request_page *p = &v->page;
-	uint64_t sum = p->want * 7 + p->returned * 5 + p->busy * 3 + p->batches + p->gpu_ns;
+	/* GPU time is no sign of life: a claim of any size is let in bit by bit, and so rises for ever. */
+	uint64_t sum = p->want * 7 + p->returned * 5 + p->busy * 3 + p->batches;
 	if (sum != w->quiet_sum) {
 		w->quiet_sum = sum;
 		w->quiet_ns = now;
@@ -318,25 +347,6 @@ static void watch_silence(struct bn_arbiter *a, unsigned vm, uint64_t now)
 }
 
 /* ---- work without a grant ---- */
-
-static void punish(struct bn_arbiter *a, unsigned vm, uint64_t used_ns, uint64_t now)
-{
-	struct bn_arbiter_vm_state *v = &a->vm[vm];
-	struct bn_arbiter_watch *w = &v->watch;
-	if (w->level == 0 || now - w->punished_ns > PUNISH_FORGOTTEN_NS)
-		w->level = 0;
-	if (w->level < PUNISH_LEVEL_MAX)
-		w->level++;
-	w->punished = true;
-	w->punished_ns = now;
-	w->punished_until_ns = now + (PUNISH_NS << (w->level - 1));
-	w->offences = w->burning = 0;
-	w->burnt_ns = 0;
-	w->started_max = bn_arbiter_page_started(v);
-	v->ignored++;
-	bn_arbiter_emit(a, BN_ARBITER_IGNORES, vm, now, used_ns, 0);
-	bn_arbiter_update_hold(a, vm, now);
-}
 
 /* A batch is there that no grant was held for. One that a renderer takes back at once, since it sees
  * that its lease is gone, is not counted in `batch`. */
@@ -363,7 +373,7 @@ static void watch_offences(
 		w->offences = 0;
 	}
 	if (w->offences >= OFFENCES_MAX) {
-		punish(a, vm, w->offences * BN_ARBITER_TICK_NS, now);
+		punish(a, vm, w->offences * BN_ARBITER_TICK_NS, 0, now);
 		return;
 	}
 	bool starting = !v->ready && now - v->attached_ns < START_NS;
@@ -377,7 +387,7 @@ static void watch_offences(
 	}
 	w->burnt_ns += m->used_ns;
 	if (++w->burning >= BURNING_MAX)
-		punish(a, vm, w->burnt_ns, now);
+		punish(a, vm, w->burnt_ns, 0, now);
 }
 
 void bn_arbiter_watch_tick(struct bn_arbiter *a, unsigned vm, uint64_t now)

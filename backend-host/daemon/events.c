@@ -210,9 +210,16 @@ void bn_events_arbiter(struct bn_events *e, const struct bn_arbiter_event *event
 			"or 'binnaclectl vm NAME pardon'");
 		break;
 	case BN_ARBITER_IGNORES:
-		bn_events_add(e, vm, BN_EVENT_IGNORES,
-			"the renderer used the GPU without a grant (%.1f ms): it is held back",
-			value);
+		if (event->limit_ns)
+			bn_events_add(e, vm, BN_EVENT_IGNORES,
+				"the renderer kept the GPU for %.1f ms without a batch of more "
+				"than %.1f: it is held back",
+				value, limit);
+		else
+			bn_events_add(e, vm, BN_EVENT_IGNORES,
+				"the renderer used the GPU without a grant (%.1f ms): it is held "
+				"back",
+				value);
 		break;
 	case BN_ARBITER_SILENT:
 		bn_events_add(e, vm, BN_EVENT_SILENT,

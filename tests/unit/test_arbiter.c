@@ -415,6 +415,50 @@ static void test_ignores(void)
 }
 
 /* One that says nothing at all and draws: its processor time gives it away. */
+/* One that holds a grant and claims more and more GPU time, or more and more batches, without ever being at one: the
+ * first moves nothing, the second has had its time when it is over. */
+static void test_keeps(bool moves)
+{
+	uint64_t give_up = bn_now_ns() + LONG_MS * MS;
+	begin_two(BN_POLICY_RESERVE, true);
+	gain(&b);
+	fake_ask(&a, MS);
+	fake_return(&b);
+	fake_ask(&b, MS);
+	/* Until both ask at the time: then it is a grant for one batch, and nobody takes it back. */
+	while (bn_now_ns() < give_up) {
+		if (fake_granted(&a, 1)) {
+			if (FAKE_GET(&a, kind) == BN_GRANT_BATCH)
+				break;
+			fake_return(&a);
+			fake_ask(&a, MS);
+		}
+		if (fake_granted(&b, 1)) {
+			fake_return(&b);
+			fake_ask(&b, MS);
+		}
+	}
+	FAKE_PUT(&a, gpu_ns, UINT64_MAX);
+	for (uint64_t batches = 1; !fake_granted(&b, 5) && bn_now_ns() < give_up; batches++) {
+		if (moves)
+			FAKE_PUT(&a, batches, batches);
+	}
+	CU_ASSERT_EQUAL(b.held, b.page->want);
+	CU_ASSERT_TRUE(heard(moves ? BN_ARBITER_IGNORES : BN_ARBITER_SILENT, 0));
+	CU_ASSERT_EQUAL(seen[BN_ARBITER_IGNORES][1] + seen[BN_ARBITER_SILENT][1], 0);
+	end_two();
+}
+
+static void test_keeps_still(void)
+{
+	test_keeps(false);
+}
+
+static void test_keeps_counting(void)
+{
+	test_keeps(true);
+}
+
 static void test_burns(void)
 {
 	struct fake_renderer c;
@@ -438,7 +482,7 @@ static void test_burns(void)
 		CU_ASSERT_TRUE(fake_granted(&c, LONG_MS));
 		fake_return(&c);
 	}
-	CU_ASSERT_EQUAL(seen[BN_ARBITER_IGNORES][0], 1);
+	CU_ASSERT_TRUE(seen[BN_ARBITER_IGNORES][0] > 0);
 	CU_ASSERT_EQUAL(seen[BN_ARBITER_IGNORES][1] + seen[BN_ARBITER_IGNORES][2], 0);
 	fake_finish(&a);
 	fake_finish(&b);
@@ -513,12 +557,14 @@ static void test_release(void)
 	const struct timespec moment = {.tv_nsec = MS};
 	begin_two(BN_POLICY_NONE, false); /* nothing is due by time there */
 	gain(&a);
+	nanosleep(&moment, NULL);
 	uint64_t before = wakeups();
 	for (unsigned i = 0; i < 20; i++) {
 		bn_arbiter_released(arbiter, 0, bn_now_ns());
 		nanosleep(&moment, NULL);
 	}
-	CU_ASSERT_EQUAL(wakeups(), before);
+	/* What came before them may be heard late; each of them would be one. */
+	CU_ASSERT(wakeups() <= before + 3);
 	/* What is behind them is heard. */
 	gain(&b);
 	CU_ASSERT(wakeups() > before);
@@ -652,11 +698,17 @@ static void test_stalled(void)
 	gain(&a);
 	pretend_busy(&a);
 	fake_ask(&b, MS); /* now there is something to watch, every few milliseconds */
-	uint64_t from = bn_now_ns();
-	stop_everything(100);
+	uint64_t from, to, stalled = 0, give_up = bn_now_ns() + LONG_MS * MS;
+	do { /* it may have been at work just then, and so not waited for a time */
+		from = bn_now_ns();
+		stop_everything(100);
+		wl_event_loop_dispatch(loop, 20);
+		to = bn_now_ns();
+		stalled = bn_arbiter_stalled(arbiter, from, to);
+		CU_ASSERT_TRUE(stalled <= to - from);
+	} while (stalled < 50 * MS && to < give_up);
+	CU_ASSERT_TRUE(stalled >= 50 * MS);
 	CU_ASSERT_TRUE(heard(BN_ARBITER_LATE, BN_POLICY_VMS_MAX));
-	uint64_t to = bn_now_ns(), stalled = bn_arbiter_stalled(arbiter, from, to);
-	CU_ASSERT_TRUE(stalled >= 50 * MS && stalled <= to - from);
 	/* Of a part of the time only that part. */
 	CU_ASSERT_TRUE(bn_arbiter_stalled(arbiter, from, from + 60 * MS) <= 60 * MS);
 	CU_ASSERT_EQUAL(bn_arbiter_stalled(arbiter, to, to), 0);
@@ -679,6 +731,8 @@ int main(void)
 		{"a grant that is not used", test_silent},
 		{"a renderer that was stopped", test_stopped},
 		{"batches without a grant", test_ignores},
+		{"GPU time claimed without an end", test_keeps_still},
+		{"batches claimed without an end", test_keeps_counting},
 		{"processor time without a grant", test_burns},
 		{"a page full of lies", test_lies},
 		{"a bell that never stops", test_bells},
