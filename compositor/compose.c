@@ -248,7 +248,7 @@ static bool set_clip(const struct canvas *canvas, pixman_region32_t *region)
 	return ok;
 }
 
-static uint64_t area(pixman_region32_t *region)
+uint64_t bn_compose_area(pixman_region32_t *region)
 {
 	uint64_t sum = 0;
 	int n;
@@ -265,7 +265,7 @@ static int draw_part(void *data, const struct bn_compose_item *item, pixman_regi
 
 	if (!set_clip(canvas, region))
 		return -ENOMEM;
-	item->layer->output->drawn_pixels += area(region);
+	item->layer->output->drawn_pixels += bn_compose_area(region);
 	return draw_item(canvas, item, region);
 }
 

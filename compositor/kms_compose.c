@@ -238,17 +238,6 @@ static void gather_damage(struct bn_kms_output *ko, const struct bn_kms_plan *pl
 
 /* ---- drawing ---- */
 
-static uint64_t area(pixman_region32_t *region)
-{
-	uint64_t sum = 0;
-	int n;
-	pixman_box32_t *box = pixman_region32_rectangles(region, &n);
-
-	for (int i = 0; i < n; i++)
-		sum += (uint64_t)(box[i].x2 - box[i].x1) * (uint64_t)(box[i].y2 - box[i].y1);
-	return sum;
-}
-
 static unsigned list_composed(const struct bn_kms_output *ko, const struct bn_kms_plan *plan,
 	struct bn_compose_item *items)
 {
@@ -299,11 +288,11 @@ static int draw_by_cpu(struct bn_kms_output *ko, const struct bn_kms_plan *plan,
 		}
 		r = draw(ko, plan, p->shadow, &p->damage);
 		copy_region(p->image[index], p->shadow, &p->stale[index]);
-		counters->composed_bytes += 4 * area(&p->damage);
+		counters->composed_bytes += 4 * bn_compose_area(&p->damage);
 	} else {
 		r = draw(ko, plan, p->image[index], &p->stale[index]);
 	}
-	counters->composed_bytes += 4 * area(&p->stale[index]);
+	counters->composed_bytes += 4 * bn_compose_area(&p->stale[index]);
 	p->by_gpu = false;
 	return r;
 }
