@@ -1,7 +1,7 @@
 /* Pictures that a guest thinks are free, and a display still shows.
  *
  * Stock Linux tells its programs that a flip is over at once (6.12) or at the tick of a clock of
- * its own (6.19), and with it that the buffer before is theirs again. That is before the display of
+ * its own (7.2), and with it that the buffer before is theirs again. That is before the display of
  * the host has gone on to the new picture: it shows the old one until then, without a copy. With
  * the usual two buffers the next frame is drawn right there:
  *
