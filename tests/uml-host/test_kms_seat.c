@@ -88,17 +88,23 @@ static void test_switch(void)
 	wl_event_loop_destroy(loop);
 }
 
+/* Another session has the card when we start. */
+static void begin_behind(struct other_session *other)
+{
+	other_session_start(other);
+	other_session_enter(other);
+	other_session_expect(other, 'w');
+	other_session_expect(other, 'f');
+	loop = wl_event_loop_create();
+}
+
 /* Started while another session is in front: nothing is lent to us. Guests go on, and when it is our turn all is there. */
 static void test_background(void)
 {
 	struct kms_rig second;
 	struct other_session other;
 
-	other_session_start(&other);
-	other_session_enter(&other);
-	other_session_expect(&other, 'w');
-	other_session_expect(&other, 'f');
-	loop = wl_event_loop_create();
+	begin_behind(&other);
 	CU_ASSERT_EQUAL_FATAL(kms_rig_open(&rig, loop, "", "", 640, 480, 60000), 0);
 	/* A second display, which there is none for. */
 	CU_ASSERT_EQUAL_FATAL(
@@ -129,11 +135,7 @@ static void test_never(void)
 {
 	struct other_session other;
 
-	other_session_start(&other);
-	other_session_enter(&other);
-	other_session_expect(&other, 'w');
-	other_session_expect(&other, 'f');
-	loop = wl_event_loop_create();
+	begin_behind(&other);
 	CU_ASSERT_EQUAL_FATAL(kms_rig_open(&rig, loop, "vkms", "", 640, 480, 60000), 0);
 	kms_rig_layer(&rig, 0xff103050, 40, 30, 100, 80);
 	submit_some();
