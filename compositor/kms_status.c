@@ -100,6 +100,7 @@ void bn_kms_status(const struct bn_output *output, struct bn_output_status *out)
 	out->connected = ko->connected;
 	out->active = bn_kms_output_on(ko) && !ko->stuck;
 	snprintf(out->card, sizeof(out->card), "%s", ko->card->path);
+	out->waiting = ko->card->waiting;
 	snprintf(out->driver, sizeof(out->driver), "%s", ko->card->driver);
 	snprintf(out->connector, sizeof(out->connector), "%s", ko->name);
 	snprintf(out->model, sizeof(out->model), "%s", ko->model);

@@ -53,6 +53,8 @@ static const char *state_of(struct json_object *o)
 {
 	if (!bn_json_bool(o, "enabled"))
 		return "off";
+	if (bn_json_bool(o, "waiting"))
+		return "waiting";
 	if (!bn_json_bool(o, "connected"))
 		return "unplugged";
 	return bn_json_bool(o, "active") ? "active" : "idle";

@@ -166,6 +166,7 @@ static void add_output_figures(struct json_object *output, const struct bn_displ
 	struct bn_output_status s;
 	bn_output_status(d->output, &s);
 	bn_json_add_bool(output, "connected", s.connected);
+	bn_json_add_bool(output, "waiting", s.waiting);
 	bn_json_add_bool(output, "active", s.active);
 	bn_json_add_text(output, "card", s.card);
 	bn_json_add_text(output, "driver", s.driver);

@@ -99,7 +99,9 @@ static const char outputs_text[] =
 	"\"active\":true,\"planes\":10,\"planes_used\":3,\"flips\":123456789,\"late\":2,"
 	"\"composed\":77,\"composed_bytes\":3145728,\"latency_p50_ms\":7.25,"
 	"\"latency_p99_ms\":15.5},{\"name\":\"right\\u0007\",\"kind\":\"kms\","
-	"\"connector\":\"DP-1\",\"enabled\":true,\"connected\":false}]}";
+	"\"connector\":\"DP-1\",\"enabled\":true,\"connected\":false},"
+	"{\"name\":\"rear\",\"kind\":\"kms\",\"connector\":\"\",\"enabled\":true,"
+	"\"connected\":false,\"waiting\":true}]}";
 
 static char *scene_text(void)
 {

@@ -239,6 +239,8 @@ static void test_outputs(void)
 	     "15.50\n");
 	says("right?       DP-1         -              unplugged      -      -     -        -      -      -  "
 	     "    -\n");
+	says("rear         kms          -              waiting        -      -     -        -      -      -  "
+	     "    -\n");
 	for (const char *line = out; *line; line = strchr(line, '\n') + 1)
 		CU_ASSERT_TRUE(strchr(line, '\n') - line <= 100);
 	CU_ASSERT_EQUAL(ctl("outputs --json"), 0);

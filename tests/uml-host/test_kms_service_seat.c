@@ -78,11 +78,13 @@ static void test_background(void)
 	service_start();
 	CU_ASSERT_TRUE(output_int("dash", "active") == 0);
 	CU_ASSERT_TRUE(output_int("dash", "connected") == 0);
+	CU_ASSERT_TRUE(output_int("dash", "waiting") == 1);
 	draw_both(10);
 	stay_paused(0);
 	other_session_leave(&others[0]);
 	CU_ASSERT_TRUE(output_becomes("dash", "active", 1));
 	CU_ASSERT_TRUE(output_becomes("other", "active", 1));
+	CU_ASSERT_TRUE(output_int("dash", "waiting") == 0);
 	service_await();
 	service_close();
 }

@@ -142,6 +142,7 @@ unsigned bn_output_planes(const struct bn_output *output, struct bn_plane_status
 
 struct bn_output_status {
 	bool connected; /* kms: something is plugged in; wayland: the window is there; headless: true */
+	bool waiting;	/* kms: its session has not been in front so far, so nobody knows what is plugged in */
 	bool active;	/* scanning out */
 	char card[64], driver[32], connector[32], model[64]; /* kms; "" when unknown */
 	unsigned planes, planes_used;
