@@ -23,7 +23,7 @@ static bool hides(const struct bn_compose_item *item, struct bn_geometry *geomet
 	return format && !(layer->place.blend && format->alpha);
 }
 
-static bool subtract(pixman_region32_t *from, const struct bn_rect *rect)
+bool bn_compose_subtract(pixman_region32_t *from, const struct bn_rect *rect)
 {
 	pixman_region32_t part;
 	bool ok;
@@ -82,7 +82,7 @@ static bool find_seen(
 		pixman_region32_init(&seen[i]);
 		ok = ok && pixman_region32_copy(&seen[i], &rest);
 		if (ok && hides(&job->items[i], &g))
-			ok = subtract(&rest, &g.at);
+			ok = bn_compose_subtract(&rest, &g.at);
 	}
 	pixman_region32_fini(&rest);
 	return ok;

@@ -105,8 +105,10 @@ static void note_plan(struct bn_kms_output *ko, const struct bn_kms_plan *plan)
 		struct bn_kms_layer *kl = layer->impl_data;
 
 		layer->fresh = false;
-		if (kl)
+		if (kl) {
 			kl->how = BN_SHOWN_NOT;
+			kl->hidden = false;
+		}
 	}
 	for (unsigned i = 0; i < plan->count; i++) {
 		struct bn_kms_layer *kl = ko->scene.items[i].layer->impl_data;
@@ -114,7 +116,10 @@ static void note_plan(struct bn_kms_output *ko, const struct bn_kms_plan *plan)
 		if (!kl || ko->scene.items[i].cursor)
 			continue;
 		kl->plane = plan->plane[i];
-		kl->how = plan->plane[i] >= 0 ? BN_SHOWN_PLANE : BN_SHOWN_COMPOSED;
+		kl->hidden = plan->reason[i] == BN_KMS_HIDDEN;
+		kl->how = plan->plane[i] >= 0 ? BN_SHOWN_PLANE
+			  : kl->hidden        ? BN_SHOWN_NOT
+					      : BN_SHOWN_COMPOSED;
 		kl->why = plan->reason[i] == BN_KMS_NO_BUFFER ? ko->scene.items[i].why : NULL;
 	}
 	ko->plan = *plan;

@@ -146,6 +146,12 @@ static void damage_frame(struct bn_kms_output *ko, const struct bn_kms_item *ite
 	add_rect(&ko->pictures.damage, &rect);
 }
 
+/* What hides a hidden one may be on a plane below the picture, which it must not be in. */
+static bool is_composed(const struct bn_kms_plan *plan, unsigned i)
+{
+	return plan->plane[i] < 0 && plan->reason[i] != BN_KMS_HIDDEN;
+}
+
 /* One item that is composed now, was before, or both. */
 static void damage_item(struct bn_kms_output *ko, const struct bn_kms_item *item, bool composed)
 {
@@ -209,7 +215,7 @@ static uint64_t order_of(const struct bn_kms_scene *scene, const struct bn_kms_p
 	for (unsigned i = 0; i < scene->count; i++) {
 		const struct bn_kms_item *item = &scene->items[i];
 
-		if (plan->plane[i] >= 0 || item->cursor)
+		if (!is_composed(plan, i) || item->cursor)
 			continue;
 		key = (key ^ (item->layer->age << 20 | (uint64_t)item->alpha << 4 |
 				     (uint64_t)item->blend << 1)) *
@@ -225,7 +231,7 @@ static void gather_damage(struct bn_kms_output *ko, const struct bn_kms_plan *pl
 	uint64_t order = order_of(&ko->scene, plan);
 
 	for (unsigned i = 0; i < ko->scene.count; i++)
-		damage_item(ko, &ko->scene.items[i], plan->plane[i] < 0);
+		damage_item(ko, &ko->scene.items[i], is_composed(plan, i));
 	damage_gone(ko);
 	if (p->latest < 0 || p->opaque != plan->picture_below || p->order != order)
 		damage_all(ko);
@@ -246,7 +252,7 @@ static unsigned list_composed(const struct bn_kms_output *ko, const struct bn_km
 	for (unsigned i = 0; i < ko->scene.count; i++) {
 		const struct bn_kms_item *item = &ko->scene.items[i];
 
-		if (plan->plane[i] < 0)
+		if (is_composed(plan, i))
 			items[count++] = (struct bn_compose_item){item->layer, item->cursor};
 	}
 	return count;

@@ -305,11 +305,12 @@ enum bn_kms_reason {
 	BN_KMS_NO_PLANE_LEFT,
 	BN_KMS_REFUSED,  /* by the driver */
 	BN_KMS_STACKING, /* what lies above or below it is composed */
+	BN_KMS_HIDDEN,   /* nothing of it can be seen: bn_kms_seen() */
 };
 
 struct bn_kms_plan {
 	unsigned count;
-	int8_t plane[BN_KMS_ITEMS_MAX]; /* of each item, or BN_KMS_COMPOSED */
+	int8_t plane[BN_KMS_ITEMS_MAX]; /* of each item, or BN_KMS_COMPOSED (hidden ones, too) */
 	uint8_t reason[BN_KMS_ITEMS_MAX];
 	int8_t picture;     /* the plane of the composed picture, or BN_KMS_NO_PICTURE */
 	bool picture_below; /* nothing lies below it: it is opaque */
@@ -359,6 +360,9 @@ void bn_kms_planner_finish(struct bn_kms_planner *planner);
 int bn_kms_plan_try(
 	struct bn_kms_planner *planner, struct bn_kms_scene *scene, const struct bn_kms_plan *plan);
 
+/* Items, as bits, of which something can be seen: no opaque layers above hide all of them. A cursor counts where its layer is. It
+ * goes by what is in the scene's shape. */
+uint64_t bn_kms_seen(const struct bn_kms_scene *scene);
 /* Everything on the composed picture. */
 void bn_kms_assign_none(const struct bn_kms_scene *scene, struct bn_kms_plan *plan);
 /* Planes for the items that want one (bits by index), never those in refused[item] (planes as bits; may be NULL). False: it
@@ -394,6 +398,7 @@ struct bn_kms_held {
 /* Of one layer (bn_layer.impl_data). */
 struct bn_kms_layer {
 	enum bn_shown_how how; /* as committed last; the cursor's own beside it */
+	bool hidden;           /* by layers above */
 	int plane;
 	const char *why;
 	uint64_t last_ns; /* submit time of the newest frame that was latched; 0: none */

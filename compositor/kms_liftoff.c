@@ -135,6 +135,8 @@ static bool add_picture(struct search *search)
 static bool add_layers(struct search *search)
 {
 	for (unsigned i = 0; i < search->scene->count; i++) {
+		if (!(search->scene->present & BIT(i)))
+			continue;
 		search->layers[i] = liftoff_layer_create(search->liftoff->output);
 		if (!search->layers[i])
 			return false;
@@ -181,7 +183,7 @@ static int apply(struct search *search)
 
 static int plane_of(const struct search *search, struct liftoff_layer *layer)
 {
-	struct liftoff_plane *plane = liftoff_layer_get_plane(layer);
+	struct liftoff_plane *plane = layer ? liftoff_layer_get_plane(layer) : NULL;
 
 	for (unsigned p = 0; plane && p < 64; p++) {
 		if (search->liftoff->planes[p] == plane)
@@ -200,6 +202,7 @@ static void read_plan(const struct search *search, struct bn_kms_plan *plan)
 	for (unsigned i = 0; i < plan->count; i++) {
 		plan->plane[i] = (int8_t)plane_of(search, search->layers[i]);
 		plan->reason[i] = plan->plane[i] >= 0         ? BN_KMS_FITS
+				  : !search->layers[i]        ? BN_KMS_HIDDEN
 				  : search->composed & BIT(i) ? BN_KMS_NO_PLANE_LEFT
 							      : BN_KMS_REFUSED;
 	}

@@ -1,5 +1,6 @@
 /* Which layer goes to which plane, with the driver's consent.
  *
+ * 0. What opaque layers hide has no part in it.
  * 1. A scene of a shape seen before: its plan is known, nobody is asked. A shape is formats, sizes, sources, scaling,
  *    turns, order, rights, and which planes are to be had; not what is in the buffers, nor where the cursor is.
  * 2. The first guess by what planes are known to do (kms_assign.c): one test, and in nearly all scenes the answer.
@@ -132,6 +133,10 @@ static uint64_t candidates(const struct bn_kms_scene *scene, uint8_t *reasons)
 	uint64_t set = 0;
 
 	for (unsigned i = 0; i < scene->count; i++) {
+		if (!(scene->present & BIT(i))) {
+			reasons[i] = BN_KMS_HIDDEN;
+			continue;
+		}
 		for (unsigned p = 0; p < scene->card->plane_count && !(set & BIT(i)); p++) {
 			if (bn_kms_plane_can(scene, p, i))
 				set |= BIT(i);
@@ -250,11 +255,11 @@ static int settle(struct bn_kms_planner *planner, struct bn_kms_scene *scene, ui
 static int one_by_one(struct bn_kms_planner *planner, struct bn_kms_scene *scene, uint64_t wanted,
 	uint8_t *reasons, struct bn_kms_plan *plan)
 {
-	uint64_t in = 0, refused[BN_KMS_ITEMS_MAX] = {0};
+	uint64_t in = 0, seen = scene->present, refused[BN_KMS_ITEMS_MAX] = {0};
 	int r = 0;
 
 	/* Those that have not had their turn are as if they were not there. */
-	scene->present = all_of(scene) & ~wanted;
+	scene->present = seen & ~wanted;
 	while (wanted != 0 && (r == 0 || is_refusal(r))) {
 		unsigned item = (unsigned)next_by_right(scene, wanted);
 
@@ -264,7 +269,7 @@ static int one_by_one(struct bn_kms_planner *planner, struct bn_kms_scene *scene
 		if (r == 0)
 			in |= BIT(item);
 	}
-	scene->present = all_of(scene);
+	scene->present = seen;
 	if (r < 0 && !is_refusal(r))
 		return r;
 	return settle(planner, scene, in, refused, reasons, plan);
@@ -295,15 +300,19 @@ static bool reuse_costly(struct bn_kms_planner *planner, struct bn_kms_scene *sc
 
 const struct bn_kms_plan *bn_kms_plan(struct bn_kms_planner *planner, struct bn_kms_scene *scene)
 {
-	uint64_t key = scene_key(scene), cast = cast_key(scene);
+	uint64_t key = scene_key(scene), cast;
 	struct bn_kms_plan *known, plan;
 	int r;
 
+	/* For those that it knows to be hidden, it has no plane. */
 	scene->present = all_of(scene);
 	known = find_plan(planner, key);
 	if (known)
 		return known;
 	planner->tests = 0;
+	scene->present = bn_kms_seen(scene);
+	cast = cast_key(scene);
+	mix(&cast, scene->present);
 	if (reuse_costly(planner, scene, cast)) {
 		planner->costly_uses++;
 		return keep_plan(planner, key, &planner->costly);
@@ -327,10 +336,13 @@ const struct bn_kms_plan *bn_kms_plan_refused(
 	struct bn_kms_planner *planner, struct bn_kms_scene *scene)
 {
 	struct bn_kms_plan plan;
+	uint64_t seen = bn_kms_seen(scene);
 
 	bn_kms_assign_none(scene, &plan);
 	for (unsigned i = 0; i < scene->count; i++)
-		plan.reason[i] = scene->items[i].fb ? BN_KMS_REFUSED : BN_KMS_NO_BUFFER;
+		plan.reason[i] = !(seen & BIT(i))       ? BN_KMS_HIDDEN
+				 : scene->items[i].fb ? BN_KMS_REFUSED
+						      : BN_KMS_NO_BUFFER;
 	planner->costly_cast = 0;
 	return keep_plan(planner, scene_key(scene), &plan);
 }

@@ -38,6 +38,8 @@ void bn_kms_shown(const struct bn_layer *layer, struct bn_layer_shown *out)
 	else if (!bn_kms_output_on(ko))
 		why = ko->connected ? "the display belongs to another program or session"
 				    : "the display is unplugged";
+	else if (kl && ko->has_plan && kl->hidden)
+		why = "opaque layers above hide all of it";
 	else if (!kl || !ko->has_plan || kl->how == BN_SHOWN_NOT)
 		why = "not committed yet";
 	else {
@@ -98,9 +100,9 @@ void bn_kms_status(const struct bn_output *output, struct bn_output_status *out)
 	struct bn_plane_status planes[BN_OUTPUT_PLANES_MAX];
 
 	out->connected = ko->connected;
+	out->waiting = ko->card->waiting;
 	out->active = bn_kms_output_on(ko) && !ko->stuck;
 	snprintf(out->card, sizeof(out->card), "%s", ko->card->path);
-	out->waiting = ko->card->waiting;
 	snprintf(out->driver, sizeof(out->driver), "%s", ko->card->driver);
 	snprintf(out->connector, sizeof(out->connector), "%s", ko->name);
 	snprintf(out->model, sizeof(out->model), "%s", ko->model);

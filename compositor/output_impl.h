@@ -243,6 +243,8 @@ typedef int (*bn_compose_draw)(
 	void *data, const struct bn_compose_item *item, pixman_region32_t *region);
 /* Pixels of a region. */
 uint64_t bn_compose_area(pixman_region32_t *region);
+/* Takes the rectangle out of the region. False: no memory, and the region may be anything. */
+bool bn_compose_subtract(pixman_region32_t *from, const struct bn_rect *rect);
 /* Calls draw for the items (lowest first), each with what of it lies in the region (of the output's pixels) and under no opaque
  * layer: for those that are hidden, not at all. Where an opaque one cannot be drawn, what it hides is. 0, or the first error. */
 int bn_compose_each(const struct bn_compose_item *items, unsigned count, pixman_region32_t *region,

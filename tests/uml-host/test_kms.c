@@ -160,6 +160,43 @@ static void test_twelve_layers(void)
 	close_rig();
 }
 
+/* More layers than planes, below one that fills the display: it has the only plane. */
+static void test_covered(void)
+{
+	struct bn_place place = bn_place_default;
+	struct bn_output_status before, after;
+	struct bn_layer_shown shown;
+	struct bn_layer *cover;
+
+	open_rig();
+	for (int i = 0; i < 12; i++)
+		kms_rig_layer(&rig, 0xff000000 | (uint32_t)(i * 0x151d25), 20 + i * 30, 10 + i * 20,
+			120, 90);
+	cover = kms_rig_layer(&rig, 0xff204080, 0, 0, WIDTH, HEIGHT);
+	CU_ASSERT_EQUAL(kms_rig_distance(&rig), 0);
+	bn_layer_shown(rig.scene.layers[3], &shown);
+	CU_ASSERT_EQUAL(shown.how, BN_SHOWN_NOT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(shown.why, "opaque layers above"));
+	before = kms_rig_status(&rig);
+	CU_ASSERT_EQUAL(before.planes_used, 1);
+	for (unsigned i = 0; i < 6; i++) {
+		struct bn_buffer *buffer = kms_rig_buffer(0xff808080 + i, 120, 90);
+
+		kms_rig_submit(rig.scene.layers[3], buffer);
+		CU_ASSERT(kms_rig_settle(&rig));
+		bn_buffer_drop(buffer);
+	}
+	after = kms_rig_status(&rig);
+	CU_ASSERT_EQUAL(after.flips - before.flips, 6);
+	CU_ASSERT_EQUAL(after.composed, before.composed);
+	place.hidden = true;
+	bn_layer_set_place(cover, &place);
+	CU_ASSERT_EQUAL(kms_rig_distance(&rig), 0);
+	CU_ASSERT(how(rig.scene.layers[3]) != BN_SHOWN_NOT);
+	CU_ASSERT(kms_rig_status(&rig).planes_used > 1);
+	close_rig();
+}
+
 static void test_every_order(void)
 {
 	struct bn_layer *layers[4];
@@ -508,6 +545,7 @@ static const CU_TestInfo tests[] = {
 	{"random scenes with video", test_yuv},
 	{"random scenes, scaled", test_scaled},
 	{"twelve layers", test_twelve_layers},
+	{"layers that an opaque one covers", test_covered},
 	{"overlap in every order", test_every_order},
 	{"a steady scene asks nothing", test_steady_scene},
 	{"only what changed is drawn", test_damage},

@@ -139,6 +139,77 @@ static void test_composed_above(void)
 	kms_close_rig();
 }
 
+static bool is_covered(const struct kms_shown *shown)
+{
+	struct bn_layer_shown out;
+
+	bn_layer_shown(shown->layer, &out);
+	return out.how == BN_SHOWN_NOT && strstr(out.why, "opaque layers above");
+}
+
+/* Four layers in a row at the bottom, the last above the place at which the two halves of the display meet. */
+static void add_row(struct kms_shown **row)
+{
+	struct bn_place place = bn_place_default;
+
+	for (int32_t i = 0; i < 4; i++) {
+		place.at.x = 20 + 90 * i;
+		place.at.y = 100;
+		row[i] = kms_add_layer(0, 0x404040 * (uint32_t)i + 255, &place, 80, 60);
+	}
+}
+
+static void set_place(struct kms_shown *shown, const struct bn_place *place, unsigned covered)
+{
+	bn_layer_set_place(shown->layer, place);
+	kms_settle();
+	kms_check_invariants(0, covered);
+	for (unsigned i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(is_covered(&kms_rig.layers[i]), i < covered);
+}
+
+/* What opaque layers cover has no plane, and is composed by nobody; its guest goes on. */
+static void covered(const struct mock_hw *hw)
+{
+	struct bn_place place = bn_place_default;
+	struct kms_shown *row[4], *half, *other;
+	unsigned composed;
+
+	kms_open_rig(hw, 1);
+	add_row(row);
+	place.z = 1;
+	half = kms_add_layer(0, 0x00a0ff, &place, WIDTH / 2, HEIGHT);
+	set_place(half, &place, 3);
+	place.at.x = WIDTH / 2;
+	other = kms_add_layer(0, 0x0000a0, &place, WIDTH / 2, HEIGHT);
+	set_place(other, &place, 4);
+	composed = mock_kms_composed_on(0);
+	CU_ASSERT_EQUAL(mock_kms_planes_on(0), 2 + composed);
+	for (unsigned i = 0; i < 8; i++) {
+		kms_submit(row[1], 0x808000 + i, 80, 60);
+		kms_pass_refresh();
+	}
+	CU_ASSERT_EQUAL(kms_unanswered(row[1]), 0);
+	CU_ASSERT_EQUAL(row[1]->presented, 9);
+	/* Elsewhere, hidden itself, or below them: they are back, with what they drew meanwhile. */
+	place.hidden = true;
+	set_place(other, &place, 3);
+	place.hidden = false;
+	place.at = (struct bn_rect){-100, 0, 0, 0};
+	set_place(half, &place, 2);
+	place.z = -1;
+	set_place(half, &place, 0);
+	CU_ASSERT_EQUAL(kms_rig.output[0]->counters.failed, 0);
+	kms_close_rig();
+}
+
+static void test_covered(void)
+{
+	covered(&mock_imx8);
+	covered(&mock_rk3588);
+	covered(&mock_dpu);
+}
+
 /* Two displays share their planes: neither takes what the other shows. */
 static void test_two_outputs(void)
 {
@@ -343,6 +414,7 @@ static const CU_TestInfo tests[] = {
 	{"a safety layer under attack", test_safety},
 	{"planes reserved for a VM", test_reservation},
 	{"what is composed lies above", test_composed_above},
+	{"layers that opaque ones cover", test_covered},
 	{"two displays share planes", test_two_outputs},
 	{"a steady scene asks nothing", test_steady},
 	{"two guests on one display", test_pacing},

@@ -119,7 +119,7 @@ int bn_layer_capture(struct bn_layer *layer, uint32_t **pixels, uint32_t *width,
 /* ---- what is shown how ---- */
 
 enum bn_shown_how {
-	BN_SHOWN_NOT,	   /* no frame, hidden, outside, or the output is off */
+	BN_SHOWN_NOT,	   /* no frame, hidden, outside, covered by opaque layers (kms), or the output is off */
 	BN_SHOWN_PLANE,	   /* scanned out as it is (kms), or a subsurface of its own (wayland) */
 	BN_SHOWN_COMPOSED, /* drawn into the output's composed picture */
 };
