@@ -74,11 +74,15 @@ static uint64_t margin(const struct bn_kms_output *ko)
 static uint64_t latch_time(const struct bn_kms_output *ko)
 {
 	const struct bn_pacer *pacer = &ko->output->pacer;
-	uint64_t last = ko->modeset ? 0 : last_of_others(ko), now, vblank;
+	uint64_t last = last_of_others(ko), now, vblank;
 
-	if (last == 0)
+	if (ko->modeset || (last == 0 && !ko->unpaced))
 		return 0;
 	now = bn_pacer_now(pacer);
+	if (ko->unpaced && now < ko->slot_ns + bn_pacer_period(pacer))
+		return ko->slot_ns + bn_pacer_period(pacer);
+	if (last == 0)
+		return 0;
 	vblank = bn_pacer_vblank_after(pacer, now);
 	if (now - last >= EXPECTED_REFRESHES * bn_pacer_period(pacer) || vblank - now <= margin(ko))
 		return 0;

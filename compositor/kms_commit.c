@@ -211,6 +211,14 @@ static uint64_t round_up(uint64_t ns)
 	return (ns / TIMEOUT_STEP_NS + 1) * TIMEOUT_STEP_NS;
 }
 
+/* The refresh that a commit is for where the driver has none: on time to half of one, or when it comes. */
+static uint64_t slot_of(const struct bn_kms_output *ko, uint64_t began)
+{
+	uint64_t period = bn_pacer_period(&ko->output->pacer), due = ko->slot_ns + period;
+
+	return began >= due && began - due < period / 2 ? due : began;
+}
+
 /* began, ended: the commit, by the pacer's clock. */
 static void wait_for_flip(struct bn_kms_output *ko, uint64_t began, uint64_t ended)
 {
@@ -219,6 +227,7 @@ static void wait_for_flip(struct bn_kms_output *ko, uint64_t began, uint64_t end
 				    : FLIP_MS * BN_NS_PER_MS + 3 * bn_pacer_period(pacer);
 
 	ko->target_ns = ko->modeset ? 0 : bn_pacer_vblank_after(pacer, began);
+	ko->slot_ns = slot_of(ko, began);
 	/* From here on: what was composed first may have taken its time. */
 	ko->timeout_ns = round_up(ended + wait);
 	ko->modeset = false;
@@ -313,7 +322,7 @@ void bn_kms_flip(struct bn_kms_output *ko, uint64_t serial, uint64_t when_ns)
 	ko->serial = ko->timeout_ns = 0;
 	ko->failures = 0;
 	ko->stuck = false;
-	pacer->origin_ns = when_ns;
+	pacer->origin_ns = ko->unpaced ? ko->slot_ns : when_ns;
 	bn_kms_held_release(&ko->lost);
 	bn_kms_held_release(&ko->shown);
 	ko->shown = ko->pending;

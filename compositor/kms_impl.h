@@ -454,6 +454,10 @@ struct bn_kms_output {
 	bool modeset; /* the next commit sets everything */
 	bool dirty;   /* something is to be shown that no frame tells of */
 	bool stuck;   /* a flip did not come, or commits fail: paced as headless until one comes */
+	/* The driver has no vblank (virtual displays, some USB ones): it tells of a flip as soon as it has carried it out, so
+	 * commits keep to refreshes of the clock. slot_ns: the one that the last commit was for. */
+	bool unpaced;
+	uint64_t slot_ns;
 
 	uint64_t serial; /* of the commit under way; 0: none */
 	uint64_t latched, target_ns;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <xf86drm.h>
 
 #include "common/log.h"
 #include "kms_impl.h"
@@ -161,6 +162,14 @@ static int read_props(struct bn_kms_output *ko)
 	return r;
 }
 
+/* drm_crtc_get_sequence_ioctl() says so before it looks at the CRTC (drivers/gpu/drm/drm_vblank.c). */
+static bool has_no_vblank(const struct bn_kms_output *ko)
+{
+	uint64_t sequence, ns;
+
+	return drmCrtcGetSequence(ko->card->fd, ko->crtc, &sequence, &ns) < 0 && errno == EOPNOTSUPP;
+}
+
 static int set_up(struct bn_kms_output *ko, struct bn_kms_connector *c)
 {
 	int r = choose_crtc(ko, c);
@@ -175,6 +184,10 @@ static int set_up(struct bn_kms_output *ko, struct bn_kms_connector *c)
 	ko->request = drmModeAtomicAlloc();
 	if (!ko->request)
 		return -ENOMEM;
+	ko->unpaced = has_no_vblank(ko);
+	if (ko->unpaced)
+		bn_info("output %s: %s has no vblank: its refreshes go by the clock",
+			ko->output->config.name, ko->card->driver);
 	ko->card->planes[ko->primary].owner = ko->output;
 	wl_list_insert(ko->card->outputs.prev, &ko->link);
 	if (c->connected)

@@ -295,6 +295,8 @@ static int dispatch(unsigned long request, void *arg)
 		return get_version(arg);
 	case DRM_IOCTL_GET_CAP:
 		return get_cap(arg);
+	case DRM_IOCTL_CRTC_GET_SEQUENCE:
+		return mock.hw->no_vblank ? -EOPNOTSUPP : -EINVAL;
 	case DRM_IOCTL_SET_CLIENT_CAP:
 	case DRM_IOCTL_DROP_MASTER:
 		return 0;

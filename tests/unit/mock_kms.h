@@ -25,6 +25,7 @@ struct mock_plane {
 struct mock_hw {
 	const char *name;
 	unsigned crtcs;
+	bool no_vblank;      /* the test tells of flips as soon as there is a commit */
 	bool primary_covers; /* the primary plane must be on and cover the display */
 	unsigned scaled_max; /* planes of one CRTC that scale at a time */
 	unsigned planes_max; /* of one CRTC, for its bandwidth */

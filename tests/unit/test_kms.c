@@ -314,6 +314,43 @@ static void test_pacing(void)
 	pace(500, 13 * BN_NS_PER_MS);
 }
 
+/* A driver that tells of each flip at once: guests that draw for so long are shown once for each refresh of the mode, and a late
+ * one as soon as it is there. */
+static void flip_at_once(uint64_t draw_ns, unsigned least, unsigned most)
+{
+	struct bn_place place = bn_place_default;
+	struct mock_hw hw = mock_imx8;
+	struct kms_shown *s;
+	uint64_t due = 0;
+
+	hw.no_vblank = true;
+	kms_open_rig(&hw, 1);
+	s = kms_add_layer(0, 0x808080, &place, WIDTH, HEIGHT);
+	for (unsigned step = 0; step < 33 * 60; step++) {
+		if (s->answered == s->submitted && due == 0)
+			due = kms_rig.now + draw_ns;
+		if (due != 0 && kms_rig.now >= due) {
+			due = 0;
+			kms_submit(s, step, WIDTH, HEIGHT);
+		}
+		kms_run_timers();
+		mock_kms_vblank(kms_rig.now);
+		kms_run_timers();
+		kms_rig.now += PERIOD / 33;
+	}
+	CU_ASSERT(s->presented >= least && s->presented <= most);
+	CU_ASSERT_EQUAL(kms_rig.output[0]->counters.late, 0);
+	kms_close_rig();
+}
+
+static void test_no_vblank(void)
+{
+	flip_at_once(0, 59, 61);
+	flip_at_once(10 * BN_NS_PER_MS, 59, 61);
+	/* 25 ms and half a millisecond's step each. */
+	flip_at_once(25 * BN_NS_PER_MS, 38, 41);
+}
+
 /* How often the timer was set while `layers` layers brought a frame with each refresh, all in one turn of the loop. */
 static unsigned timer_settings(unsigned layers, unsigned refreshes)
 {
@@ -418,6 +455,7 @@ static const CU_TestInfo tests[] = {
 	{"two displays share planes", test_two_outputs},
 	{"a steady scene asks nothing", test_steady},
 	{"two guests on one display", test_pacing},
+	{"a display without a vblank", test_no_vblank},
 	{"the timer is seldom set", test_timer},
 	CU_TEST_INFO_NULL,
 };
