@@ -61,6 +61,7 @@ uint32_t bn_context_create(
 	ctx->id = id;
 	ctx->capset_id = capset_id;
 	ctx->lost = lost;
+	ctx->cold = BN_COLD_BATCHES;
 	memcpy(ctx->name, name, strnlen(name, sizeof(ctx->name) - 1));
 	if (bn_idmap_put(&dev->contexts, id, ctx) < 0) {
 		free(ctx);

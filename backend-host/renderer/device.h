@@ -78,6 +78,9 @@ struct bn_resource {
 	} shown;
 };
 
+/* What a GL context does at first takes longer than it will: the driver compiles shaders of its own and makes memory. */
+#define BN_COLD_BATCHES 4u
+
 struct bn_context {
 	uint32_t id;
 	uint32_t capset_id;
@@ -85,6 +88,7 @@ struct bn_context {
 	bool lost;    /* lived in a renderer that died: only its destruction is accepted */
 	bool failed;  /* the GL library gave it up; counted once */
 	bool stopped; /* the scheduler gave it up: nothing of it reaches the GL library any more */
+	unsigned cold; /* so many batches more are among its first: BN_COLD_BATCHES at most */
 	struct bn_virgl_state *walk; /* what its command streams have set up; NULL: none came */
 	struct bn_hold hold;
 	struct wl_list attachments; /* bn_attachment.context_link */

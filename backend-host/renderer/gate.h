@@ -71,6 +71,7 @@ struct bn_gate_batch {
 	uint32_t ctx_id; /* 0: none */
 	struct bn_virgl_work work;
 	bool compiles;
+	bool cold;      /* one of its context's first: the driver may compile shaders of its own, and make memory */
 	unsigned piece; /* which one of its command, from 0 */
 	bool more;      /* other pieces follow */
 	bool fenced;    /* the command gets a GPU fence of its own right behind this batch */

@@ -31,7 +31,7 @@ static void publish_head(struct bn_gate *gate)
 	BN_GATE_PUT(gate, batch, rec->number);
 	BN_GATE_PUT(gate, batch_ctx, rec->ctx_id);
 	BN_GATE_PUT(gate, batch_predicted_ns, rec->predicted_ns);
-	bn_gate_flag(gate, BN_REQUEST_COMPILES, rec->compiles);
+	bn_gate_flag(gate, BN_REQUEST_COMPILES, rec->compiles || rec->cold);
 	__atomic_store_n(&gate->page->batch_start_ns,
 		bn_gate_greater(rec->start_ns, gate->last_end_ns), __ATOMIC_RELEASE);
 }
@@ -52,6 +52,7 @@ void bn_gate_begin(struct bn_gate *gate, const struct bn_gate_batch *batch, uint
 	rec->done = rec->error = false;
 	rec->sampled = batch->sampled;
 	rec->compiles = batch->compiles;
+	rec->cold = batch->cold;
 	if (batch->sampled)
 		rec->work = batch->work;
 	gate->flight_ns = bn_gate_sum(gate->flight_ns, batch->predicted_ns);

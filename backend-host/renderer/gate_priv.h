@@ -22,7 +22,7 @@ struct bn_gate_record {
 	uint64_t frame;
 	enum bn_cost_kind kind;
 	uint32_t ctx_id;
-	bool done, sampled, compiles, error;
+	bool done, sampled, compiles, cold, error;
 	struct bn_virgl_work work; /* if sampled */
 };
 

@@ -91,6 +91,7 @@ static uint32_t piece_run(
 	if (batch->metered)
 		bn_gl_meter_end(dev->gl, batch->meter);
 	bn_device_started(dev, batch, error);
+	ctx->cold = new_contexts(&dev->stream) ? BN_COLD_BATCHES : ctx->cold - (ctx->cold > 0);
 	dev->stream.cut = false;
 	dev->stream.pieces++;
 	if (!error)
@@ -110,6 +111,7 @@ uint32_t bn_stream_run(struct bn_device *dev, const struct bn_cmd *cmd, struct b
 			.ctx_id = ctx->id,
 			.work = s->piece.work,
 			.compiles = s->piece.new_shader,
+			.cold = ctx->cold > 0,
 			.piece = s->pieces,
 			.more = s->walk.at < s->walk.count,
 			.fenced = cmd->hdr.flags & VIRTIO_GPU_FLAG_FENCE,

@@ -37,6 +37,29 @@ static void test_order(void)
 	teardown();
 }
 
+/* The arbiter hears of the first batches of a context, and of those behind a new GL context in it, that they may take longer. */
+static void test_cold(void)
+{
+	setup();
+	prepare();
+	ctx_create(2);
+	run();
+	grant(BN_GRANT_BATCH);
+	gpu_finish();
+	for (unsigned i = 0; i < 12; i++) {
+		uint32_t ctx = 1 + i % 2;
+
+		submit(ctx, 1);
+		run();
+		grant(BN_GRANT_BATCH);
+		EQ(a.request->busy, 1);
+		EQ(!!(a.request->flags & BN_REQUEST_COMPILES), i < 2 * BN_COLD_BATCHES);
+		gpu_finish();
+		NO(a.request->flags & BN_REQUEST_COMPILES);
+	}
+	teardown();
+}
+
 /* The loop hears the doorbell by itself. */
 static void test_doorbell(void)
 {
@@ -480,6 +503,7 @@ int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		{"order", test_order},
+		{"first batches of a context", test_cold},
 		{"doorbell", test_doorbell},
 		{"kinds of work", test_kinds},
 		{"pieces", test_pieces},

@@ -36,7 +36,8 @@ enum bn_grant_kind {
 
 /* bn_request_page.flags */
 #define BN_REQUEST_FRAME_OPEN 1u /* batches since the last flush: the frame has begun */
-#define BN_REQUEST_COMPILES 2u   /* the batch at the GPU brings shaders never drawn with */
+/* The batch at the GPU brings shaders never drawn with, or is one of its context's first. */
+#define BN_REQUEST_COMPILES 2u
 
 /* Written by the renderer. */
 struct bn_request_page {
