@@ -69,7 +69,7 @@ static uint32_t piece_run(
 	struct bn_device *dev, struct bn_context *ctx, struct bn_gate_batch *batch)
 {
 	const struct bn_virgl_piece *piece = &dev->stream.piece;
-	uint32_t *words, count;
+	uint32_t *words, count, contexts;
 	bool error;
 
 	if (bn_device_quarantined(dev) || ctx->stopped)
@@ -78,7 +78,8 @@ static uint32_t piece_run(
 		bn_context_stop(dev, ctx, "a transfer in its command stream reaches out of bounds");
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	}
-	if (!bn_context_room(dev, new_contexts(&dev->stream))) {
+	contexts = new_contexts(&dev->stream);
+	if (!bn_context_room(dev, contexts)) {
 		bn_context_stop(dev, ctx, "there is no memory for another GL context in it");
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
@@ -91,7 +92,7 @@ static uint32_t piece_run(
 	if (batch->metered)
 		bn_gl_meter_end(dev->gl, batch->meter);
 	bn_device_started(dev, batch, error);
-	ctx->cold = new_contexts(&dev->stream) ? BN_COLD_BATCHES : ctx->cold - (ctx->cold > 0);
+	ctx->cold = contexts ? BN_COLD_BATCHES : ctx->cold - (ctx->cold > 0);
 	dev->stream.cut = false;
 	dev->stream.pieces++;
 	if (!error)
