@@ -105,10 +105,8 @@ static void note_plan(struct bn_kms_output *ko, const struct bn_kms_plan *plan)
 		struct bn_kms_layer *kl = layer->impl_data;
 
 		layer->fresh = false;
-		if (kl) {
+		if (kl)
 			kl->how = BN_SHOWN_NOT;
-			kl->hidden = false;
-		}
 	}
 	for (unsigned i = 0; i < plan->count; i++) {
 		struct bn_kms_layer *kl = ko->scene.items[i].layer->impl_data;
@@ -116,10 +114,9 @@ static void note_plan(struct bn_kms_output *ko, const struct bn_kms_plan *plan)
 		if (!kl || ko->scene.items[i].cursor)
 			continue;
 		kl->plane = plan->plane[i];
-		kl->hidden = plan->reason[i] == BN_KMS_HIDDEN;
-		kl->how = plan->plane[i] >= 0 ? BN_SHOWN_PLANE
-			  : kl->hidden        ? BN_SHOWN_NOT
-					      : BN_SHOWN_COMPOSED;
+		kl->how = plan->plane[i] >= 0                  ? BN_SHOWN_PLANE
+			  : plan->reason[i] == BN_KMS_HIDDEN ? BN_SHOWN_NOT
+							     : BN_SHOWN_COMPOSED;
 		kl->why = plan->reason[i] == BN_KMS_NO_BUFFER ? ko->scene.items[i].why : NULL;
 	}
 	ko->plan = *plan;

@@ -398,7 +398,6 @@ struct bn_kms_held {
 /* Of one layer (bn_layer.impl_data). */
 struct bn_kms_layer {
 	enum bn_shown_how how; /* as committed last; the cursor's own beside it */
-	bool hidden;           /* by layers above */
 	int plane;
 	const char *why;
 	uint64_t last_ns; /* submit time of the newest frame that was latched; 0: none */

@@ -15,6 +15,7 @@ static const char *const reasons[] = {
 	[BN_KMS_NO_PLANE_LEFT] = "no plane is left that it could have",
 	[BN_KMS_REFUSED] = "the driver refuses it on a plane (size, scaling or bandwidth)",
 	[BN_KMS_STACKING] = "what lies above or below it is composed",
+	[BN_KMS_HIDDEN] = "opaque layers above hide all of it",
 };
 
 static uint8_t reason_of(const struct bn_kms_output *ko, const struct bn_layer *layer)
@@ -38,9 +39,8 @@ void bn_kms_shown(const struct bn_layer *layer, struct bn_layer_shown *out)
 	else if (!bn_kms_output_on(ko))
 		why = ko->connected ? "the display belongs to another program or session"
 				    : "the display is unplugged";
-	else if (kl && ko->has_plan && kl->hidden)
-		why = "opaque layers above hide all of it";
-	else if (!kl || !ko->has_plan || kl->how == BN_SHOWN_NOT)
+	else if (!kl || !ko->has_plan ||
+		 (kl->how == BN_SHOWN_NOT && reason_of(ko, layer) != BN_KMS_HIDDEN))
 		why = "not committed yet";
 	else {
 		out->how = kl->how;

@@ -83,6 +83,9 @@ static uint32_t piece_run(
 		bn_context_stop(dev, ctx, "there is no memory for another GL context in it");
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
+	if (contexts)
+		ctx->cold = BN_COLD_BATCHES;
+	batch->cold = ctx->cold > 0;
 	if (bn_release_wait(dev, piece->writes) || !bn_device_enter(dev, batch))
 		return BN_CMD_PARKED;
 	words = bn_virgl_piece_words((uint32_t *)dev->submit, piece, &count);
@@ -92,7 +95,7 @@ static uint32_t piece_run(
 	if (batch->metered)
 		bn_gl_meter_end(dev->gl, batch->meter);
 	bn_device_started(dev, batch, error);
-	ctx->cold = contexts ? BN_COLD_BATCHES : ctx->cold - (ctx->cold > 0);
+	ctx->cold -= batch->cold;
 	dev->stream.cut = false;
 	dev->stream.pieces++;
 	if (!error)
@@ -112,7 +115,6 @@ uint32_t bn_stream_run(struct bn_device *dev, const struct bn_cmd *cmd, struct b
 			.ctx_id = ctx->id,
 			.work = s->piece.work,
 			.compiles = s->piece.new_shader,
-			.cold = ctx->cold > 0,
 			.piece = s->pieces,
 			.more = s->walk.at < s->walk.count,
 			.fenced = cmd->hdr.flags & VIRTIO_GPU_FLAG_FENCE,

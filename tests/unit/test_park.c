@@ -4,6 +4,7 @@
 
 #include "common/fd.h"
 #include "park_fixture.h"
+#include "virgl_words.h"
 
 /* One waits, and all behind it, those that need no grant too. */
 static void test_order(void)
@@ -37,9 +38,25 @@ static void test_order(void)
 	teardown();
 }
 
-/* The arbiter hears of the first batches of a context, and of those behind a new GL context in it, that they may take longer. */
+/* One batch goes to the GPU and ends; whether the arbiter hears that it may take longer. */
+static bool is_cold(void)
+{
+	bool cold;
+
+	run();
+	grant(BN_GRANT_BATCH);
+	EQ(a.request->busy, 1);
+	cold = a.request->flags & BN_REQUEST_COMPILES;
+	gpu_finish();
+	NO(a.request->flags & BN_REQUEST_COMPILES);
+	return cold;
+}
+
+/* The first batches of a context, and from one on that makes another GL context in it. */
 static void test_cold(void)
 {
+	static const uint32_t sub_context[] = {CREATE_SUB_CTX | 1u << 16, 7};
+
 	setup();
 	prepare();
 	ctx_create(2);
@@ -47,16 +64,17 @@ static void test_cold(void)
 	grant(BN_GRANT_BATCH);
 	gpu_finish();
 	for (unsigned i = 0; i < 12; i++) {
-		uint32_t ctx = 1 + i % 2;
-
-		submit(ctx, 1);
-		run();
-		grant(BN_GRANT_BATCH);
-		EQ(a.request->busy, 1);
-		EQ(!!(a.request->flags & BN_REQUEST_COMPILES), i < 2 * BN_COLD_BATCHES);
-		gpu_finish();
-		NO(a.request->flags & BN_REQUEST_COMPILES);
+		submit(1 + i % 2, 1);
+		EQ(is_cold(), i < 2 * BN_COLD_BATCHES);
 	}
+	submit_words(1, sub_context, 2);
+	YES(is_cold());
+	for (unsigned i = 1; i < BN_COLD_BATCHES + 2; i++) {
+		submit(1, 1);
+		EQ(is_cold(), i < BN_COLD_BATCHES);
+	}
+	submit(2, 1);
+	NO(is_cold());
 	teardown();
 }
 
